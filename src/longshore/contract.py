@@ -2,8 +2,8 @@
 
 A driver stores two things, **jobs** and **records**, and decides nothing: no retry policy, no schedule, no hook.
 It inherits from `Driver`, is found through the entry-point group ``longshore.drivers``, and is proven by
-``longshore conformance URL``. ``longshore.memory`` is the specification in code, on ``longshore.reference``; where words
-and code differ, the code is right.
+``longshore conformance URL``. ``longshore.memory``, made of ``longshore.reference``, is the specification in code; where
+words and code differ, the code is right.
 
 Rules for every method:
 
@@ -27,9 +27,11 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
+from contextlib import AbstractContextManager
 from threading import Event
 from typing import Any, ClassVar, Protocol, Self
 
+from longshore.errors import Unsupported
 from longshore.values import (
     ATTEMPTS_KEPT,
     ENDED,
@@ -251,6 +253,11 @@ class Driver(ABC):
     def listen(self, topics: Sequence[str]) -> Listener:
         """Listens to ``topics`` from now on."""
         return Sleeper()
+
+    def transaction(self) -> AbstractContextManager[Any]:
+        """A transaction on a connection of its own, to be given as ``tx``: commits at the end of the block, rolls back
+        on an exception. For applications without a connection of their own, and for the kit."""
+        raise Unsupported(f"{type(self).__name__} has no transactions; leave out tx, or choose a store that has them")
 
     def examined(self) -> int | None:
         """Rows or keys examined by this connection so far, None where the store cannot tell. For the kit alone."""
