@@ -2,8 +2,8 @@
 
 A driver stores two things, **jobs** and **records**, and decides nothing: no retry policy, no schedule, no hook.
 It inherits from `Driver`, is found through the entry-point group ``longshore.drivers``, and is proven by
-``longshore conformance URL``. ``longshore.memory``, made of ``longshore.reference``, is the specification in code; where
-words and code differ, the code is right.
+``longshore conformance URL``. ``longshore.memory``, made of ``longshore.reference``, is the specification in code:
+where words and code differ, the code is right.
 
 Rules for every method:
 
@@ -67,6 +67,11 @@ from longshore.values import (
 
 __all__ = [
     "ATTEMPTS_KEPT",
+    "ENDED",
+    "EVERY",
+    "HELD",
+    "SECOND",
+    "UNENDED",
     "Answer",
     "By",
     "Change",
@@ -75,11 +80,8 @@ __all__ = [
     "Clock",
     "Driver",
     "Duration",
-    "ENDED",
-    "EVERY",
     "Features",
     "Fields",
-    "HELD",
     "IfParentFails",
     "Inserted",
     "Insertion",
@@ -91,11 +93,9 @@ __all__ = [
     "Outcome",
     "Page",
     "Record",
-    "SECOND",
     "Sleeper",
     "State",
     "StoredJob",
-    "UNENDED",
     "UniqueScope",
     "Where",
     "Write",
