@@ -1,0 +1,103 @@
+"""How long an idle worker in another process takes to begin a job, and what its idling costs.
+
+The job's argument is the monotonic clock just before ``enqueue``; the worker, ``python -m benchmarks.pick_up
+PROGRAM --directory …``, subtracts it from the clock when the job's body begins, and prints the difference in nanoseconds.
+"""
+
+import argparse
+import random
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO
+
+from benchmarks.footprint import cpu_seconds, peak_megabytes
+from benchmarks.measure import ROOT, scratch
+from benchmarks.programs import PickUp, load
+
+WARM_UP = 20
+PATIENCE_SECONDS = 10
+PAUSE_SECONDS = (0.005, 0.03)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PickUpSample:
+    """Latencies in milliseconds, the share of one CPU while idle (1.0 = a whole one), the worker's peak megabytes."""
+
+    latencies: tuple[float, ...]
+    idle_share: float
+    megabytes: float
+
+
+def picked_up(program: str, *, jobs: int, idle_seconds: float, disk: Path) -> PickUpSample:
+    """Start a worker, let it idle, then send it one job at a time."""
+    ends = load(program).pick_up
+    assert ends is not None, f"{program} has no pick-up"
+    with scratch(disk) as directory, ends.producer(directory) as send, worker(program, directory) as process:
+        assert process.stdout is not None
+
+        def latency() -> float:
+            send(time.monotonic_ns())
+            return answered(process.stdout) / 1e6
+
+        for _ in range(WARM_UP):
+            latency()
+        idle_share = share_while_idle(process.pid, idle_seconds)
+        latencies = []
+        for _ in range(jobs):
+            # Of changing length, so that a worker which polls is met at every point of its interval.
+            time.sleep(random.uniform(*PAUSE_SECONDS))
+            latencies.append(latency())
+        return PickUpSample(
+            latencies=tuple(latencies), idle_share=idle_share, megabytes=peak_megabytes(process.pid)
+        )
+
+
+def answered(lines: IO[str] | None) -> int:
+    line = lines.readline() if lines is not None else ""
+    if not line:
+        raise RuntimeError("expected the worker to answer with a latency, but it ended")
+    return int(line)
+
+
+def share_while_idle(process: int, seconds: float) -> float:
+    before = cpu_seconds(process)
+    time.sleep(seconds)
+    return (cpu_seconds(process) - before) / seconds
+
+
+@contextmanager
+def worker(program: str, directory: Path) -> Iterator[subprocess.Popen[str]]:
+    command = [sys.executable, "-m", "benchmarks.pick_up", program, "--directory", str(directory)]
+    with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True) as process:
+        try:
+            yield process
+        finally:
+            process.terminate()
+            try:
+                process.wait(PATIENCE_SECONDS)
+            except subprocess.TimeoutExpired:
+                process.kill()
+
+
+def began(sent: int) -> None:
+    print(time.monotonic_ns() - sent, flush=True)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("program")
+    parser.add_argument("--directory", type=Path, required=True)
+    arguments = parser.parse_args()
+    ends: PickUp | None = load(arguments.program).pick_up
+    if ends is None:
+        parser.error(f"{arguments.program} has no pick-up")
+    ends.serve(arguments.directory, began)
+
+
+if __name__ == "__main__":
+    main()
