@@ -18,6 +18,7 @@ from benchmarks.programs import load
 from benchmarks.stage import Stage
 
 ROOT = Path(__file__).parent.parent
+PATIENCE_SECONDS = 300
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,7 +52,9 @@ def measured(program: str, phase: str, *, jobs: int, warm_up: int, backlog: int,
     with scratch(disk) as directory:
         command = [sys.executable, "-m", "benchmarks.measure", program, phase, "--directory", str(directory)]
         command += ["--jobs", str(jobs), "--warm-up", str(warm_up), "--backlog", str(backlog)]
-        answer = subprocess.run(command, cwd=ROOT, stdout=subprocess.PIPE, check=True, text=True)
+        answer = subprocess.run(
+            command, cwd=ROOT, stdout=subprocess.PIPE, check=True, text=True, timeout=PATIENCE_SECONDS
+        )
     return Sample(**json.loads(answer.stdout))
 
 
@@ -68,6 +71,7 @@ def sample_of(arguments: argparse.Namespace) -> Sample:
 
 
 def main() -> None:
+    """Measure what the command line names, and print the sample as a line of JSON."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("program")
     parser.add_argument("phase")

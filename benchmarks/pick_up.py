@@ -1,11 +1,12 @@
 """How long an idle worker in another process takes to begin a job, and what its idling costs.
 
 The job's argument is the monotonic clock just before ``enqueue``; the worker, ``python -m benchmarks.pick_up
-PROGRAM --directory …``, subtracts it from the clock when the job's body begins, and prints the difference in nanoseconds.
+PROGRAM --directory …``, subtracts it from the clock when the job's body begins, and prints the nanoseconds between.
 """
 
 import argparse
 import random
+import select
 import subprocess
 import sys
 import time
@@ -20,7 +21,7 @@ from benchmarks.measure import ROOT, scratch
 from benchmarks.programs import PickUp, load
 
 WARM_UP = 20
-PATIENCE_SECONDS = 10
+PATIENCE_SECONDS = 20
 PAUSE_SECONDS = (0.005, 0.03)
 
 
@@ -37,41 +38,41 @@ def picked_up(program: str, *, jobs: int, idle_seconds: float, disk: Path) -> Pi
     """Start a worker, let it idle, then send it one job at a time."""
     ends = load(program).pick_up
     assert ends is not None, f"{program} has no pick-up"
-    with scratch(disk) as directory, ends.producer(directory) as send, worker(program, directory) as process:
+    with scratch(disk) as directory, ends.producer(directory) as send, _worker(program, directory) as process:
         assert process.stdout is not None
 
         def latency() -> float:
             send(time.monotonic_ns())
-            return answered(process.stdout) / 1e6
+            return _answered(process.stdout) / 1e6
 
         for _ in range(WARM_UP):
             latency()
-        idle_share = share_while_idle(process.pid, idle_seconds)
+        idle_share = _share_while_idle(process.pid, idle_seconds)
         latencies = []
         for _ in range(jobs):
             # Of changing length, so that a worker which polls is met at every point of its interval.
             time.sleep(random.uniform(*PAUSE_SECONDS))
             latencies.append(latency())
-        return PickUpSample(
-            latencies=tuple(latencies), idle_share=idle_share, megabytes=peak_megabytes(process.pid)
-        )
+        return PickUpSample(latencies=tuple(latencies), idle_share=idle_share, megabytes=peak_megabytes(process.pid))
 
 
-def answered(lines: IO[str] | None) -> int:
-    line = lines.readline() if lines is not None else ""
+def _answered(lines: IO[str] | None) -> int:
+    # An answer is one line, so between two answers nothing is left in the buffer that select() does not see.
+    ready = select.select([lines], [], [], PATIENCE_SECONDS)[0] if lines is not None else []
+    line = ready[0].readline() if ready else ""
     if not line:
-        raise RuntimeError("expected the worker to answer with a latency, but it ended")
+        raise RuntimeError(f"expected a latency from the worker within {PATIENCE_SECONDS} s, came nothing")
     return int(line)
 
 
-def share_while_idle(process: int, seconds: float) -> float:
+def _share_while_idle(process: int, seconds: float) -> float:
     before = cpu_seconds(process)
     time.sleep(seconds)
     return (cpu_seconds(process) - before) / seconds
 
 
 @contextmanager
-def worker(program: str, directory: Path) -> Iterator[subprocess.Popen[str]]:
+def _worker(program: str, directory: Path) -> Iterator[subprocess.Popen[str]]:
     command = [sys.executable, "-m", "benchmarks.pick_up", program, "--directory", str(directory)]
     with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True) as process:
         try:
@@ -84,11 +85,12 @@ def worker(program: str, directory: Path) -> Iterator[subprocess.Popen[str]]:
                 process.kill()
 
 
-def began(sent: int) -> None:
+def _began(sent: int) -> None:
     print(time.monotonic_ns() - sent, flush=True)
 
 
 def main() -> None:
+    """Be the worker, until somebody ends this process."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("program")
     parser.add_argument("--directory", type=Path, required=True)
@@ -96,7 +98,7 @@ def main() -> None:
     ends: PickUp | None = load(arguments.program).pick_up
     if ends is None:
         parser.error(f"{arguments.program} has no pick-up")
-    ends.serve(arguments.directory, began)
+    ends.serve(arguments.directory, _began)
 
 
 if __name__ == "__main__":

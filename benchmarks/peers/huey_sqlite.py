@@ -17,11 +17,11 @@ from benchmarks.stage import Stage
 POLL_SECONDS = 0.001
 
 
-def opened(directory: Path, *, results: bool) -> SqliteHuey:
+def _opened(directory: Path, *, results: bool) -> SqliteHuey:
     return SqliteHuey(filename=str(directory / "huey.db"), fsync=True, results=results)
 
 
-def noop_of(queue: SqliteHuey, observe: Callable[[int], object]) -> Callable[[int], object]:
+def _noop_of(queue: SqliteHuey, observe: Callable[[int], object]) -> Callable[[int], object]:
     def noop(number: int) -> int:
         observe(number)
         return number
@@ -30,8 +30,8 @@ def noop_of(queue: SqliteHuey, observe: Callable[[int], object]) -> Callable[[in
     return task
 
 
-def enqueue_one(stage: Stage) -> None:
-    noop = noop_of(opened(stage.directory, results=False), lambda number: None)
+def _enqueue_one(stage: Stage) -> None:
+    noop = _noop_of(_opened(stage.directory, results=False), lambda number: None)
     for number in range(stage.warm_up):
         noop(number)
     with stage.timed():
@@ -39,7 +39,7 @@ def enqueue_one(stage: Stage) -> None:
             noop(number)
 
 
-def drain(stage: Stage, *, results: bool) -> None:
+def _drain(stage: Stage, *, results: bool) -> None:
     last = stage.warm_up + stage.jobs - 1
     drained = threading.Event()
 
@@ -50,8 +50,8 @@ def drain(stage: Stage, *, results: bool) -> None:
             stage.end()
             drained.set()
 
-    queue = opened(stage.directory, results=results)
-    noop = noop_of(queue, observe)
+    queue = _opened(stage.directory, results=results)
+    noop = _noop_of(queue, observe)
     for number in range(last + 1):
         noop(number)
     consumer = queue.create_consumer(workers=1, periodic=False, initial_delay=POLL_SECONDS)
@@ -60,17 +60,17 @@ def drain(stage: Stage, *, results: bool) -> None:
     consumer.stop(graceful=True)
 
 
-def serve(directory: Path, began: Began) -> None:
-    queue = opened(directory, results=False)
-    noop_of(queue, began)
+def _serve(directory: Path, began: Began) -> None:
+    queue = _opened(directory, results=False)
+    _noop_of(queue, began)
     queue.create_consumer(
         workers=1, periodic=False, initial_delay=POLL_SECONDS, backoff=1.0, max_delay=POLL_SECONDS
     ).run()
 
 
 @contextmanager
-def producer(directory: Path) -> Iterator[Send]:
-    yield noop_of(opened(directory, results=False), lambda number: None)
+def _producer(directory: Path) -> Iterator[Send]:
+    yield _noop_of(_opened(directory, results=False), lambda number: None)
 
 
 HUEY = Program(
@@ -78,13 +78,13 @@ HUEY = Program(
     promise="Durable while it waits (`fsync=True`), at most once: a job is deleted before it runs, so a killed "
     "worker loses it; no results in this row.",
     phases={
-        ENQUEUE_ONE: Phase(run=enqueue_one, jobs=4_000),
-        DRAIN: Phase(run=partial(drain, results=False), jobs=4_000),
+        ENQUEUE_ONE: Phase(run=_enqueue_one, jobs=4_000),
+        DRAIN: Phase(run=partial(_drain, results=False), jobs=4_000),
     },
-    pick_up=PickUp(serve=serve, producer=producer),
+    pick_up=PickUp(serve=_serve, producer=_producer),
 )
 HUEY_WITH_RESULTS = Program(
     title="huey, results kept",
     promise="As huey, and each result is kept by one more commit.",
-    phases={DRAIN: Phase(run=partial(drain, results=True), jobs=3_000)},
+    phases={DRAIN: Phase(run=partial(_drain, results=True), jobs=3_000)},
 )

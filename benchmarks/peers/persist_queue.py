@@ -14,12 +14,12 @@ POLL_SECONDS = 0.001
 BATCH = 100
 
 
-def opened(directory: Path) -> closing[SQLiteAckQueue]:
+def _opened(directory: Path) -> closing[SQLiteAckQueue]:
     return closing(SQLiteAckQueue(str(directory)))
 
 
-def enqueue_one(stage: Stage) -> None:
-    with opened(stage.directory) as queue:
+def _enqueue_one(stage: Stage) -> None:
+    with _opened(stage.directory) as queue:
         for number in range(stage.warm_up):
             queue.put(number)
         with stage.timed():
@@ -27,29 +27,29 @@ def enqueue_one(stage: Stage) -> None:
                 queue.put(number)
 
 
-def run_next(queue: SQLiteAckQueue, after: int) -> int:
+def _run_next(queue: SQLiteAckQueue, after: int) -> int:
     # Asking for the next one in order spares this queue a scan over everything acknowledged before.
     item = queue.get(block=False, id=after, next_in_order=True, raw=True)
     queue.ack(id=item["pqid"])
     return int(item["pqid"])
 
 
-def drain(stage: Stage) -> None:
-    with opened(stage.directory) as queue:
+def _drain(stage: Stage) -> None:
+    with _opened(stage.directory) as queue:
         for number in range(stage.warm_up + stage.jobs):
             queue.put(number)
         position = 0
         for _ in range(stage.warm_up):
-            position = run_next(queue, position)
+            position = _run_next(queue, position)
         with stage.timed():
             for _ in range(stage.jobs):
-                position = run_next(queue, position)
+                position = _run_next(queue, position)
         assert queue.empty(), "not every job was run"
 
 
-def serve(directory: Path, began: Began) -> None:
+def _serve(directory: Path, began: Began) -> None:
     """Poll: this queue's own blocking ``get`` looks for another process's jobs once in ten seconds only."""
-    with opened(directory) as queue:
+    with _opened(directory) as queue:
         while True:
             try:
                 item = queue.get(block=False, raw=True)
@@ -61,22 +61,22 @@ def serve(directory: Path, began: Began) -> None:
 
 
 @contextmanager
-def producer(directory: Path) -> Iterator[Send]:
-    with opened(directory) as queue:
+def _producer(directory: Path) -> Iterator[Send]:
+    with _opened(directory) as queue:
         yield queue.put
 
 
-def drain_alone(stage: Stage) -> None:
+def _drain_alone(stage: Stage) -> None:
     with closing(SQLiteQueue(str(stage.directory), auto_commit=False)) as queue:
         for number in range(stage.warm_up + stage.jobs):
             queue.put(number)
-        take_by_hundreds(queue, stage.warm_up)
+        _take_by_hundreds(queue, stage.warm_up)
         with stage.timed():
-            take_by_hundreds(queue, stage.jobs)
+            _take_by_hundreds(queue, stage.jobs)
         assert queue.empty(), "not every job was run"
 
 
-def take_by_hundreds(queue: SQLiteQueue, jobs: int) -> None:
+def _take_by_hundreds(queue: SQLiteQueue, jobs: int) -> None:
     for taken in range(1, jobs + 1):
         queue.get(block=False)
         if taken % BATCH == 0 or taken == jobs:
@@ -87,13 +87,13 @@ ACK_QUEUE = Program(
     title="persist-queue (SQLiteAckQueue)",
     promise="Durable and at least once, but a job taken by a killed process waits until some process opens the "
     "queue anew, which also hands out again what others are still running; no bulk, no results.",
-    phases={ENQUEUE_ONE: Phase(run=enqueue_one, jobs=5_000), DRAIN: Phase(run=drain, jobs=2_500)},
-    pick_up=PickUp(serve=serve, producer=producer),
+    phases={ENQUEUE_ONE: Phase(run=_enqueue_one, jobs=5_000), DRAIN: Phase(run=_drain, jobs=2_500)},
+    pick_up=PickUp(serve=_serve, producer=_producer),
 )
 SINGLE_CONSUMER_QUEUE = Program(
     title="persist-queue (SQLiteQueue, one consumer)",
     promise="Durable and at least once for exactly one consumer, which keeps its place in memory and deletes what "
     "it passed 100 at a time; a second consumer would be given the same jobs; no results.",
-    phases={DRAIN: Phase(run=drain_alone, jobs=8_000)},
+    phases={DRAIN: Phase(run=_drain_alone, jobs=8_000)},
     comparable=False,
 )

@@ -1,0 +1,56 @@
+"""The facts about a machine without which its figures say nothing."""
+
+import os
+import platform
+import sqlite3
+import statistics
+import time
+from datetime import UTC, datetime
+from importlib.metadata import version
+from pathlib import Path
+
+from benchmarks.measure import scratch
+
+SYNCS = 300
+PAGE = b"\0" * 4096
+LIBRARIES = ("sqlalchemy", "huey", "persist-queue", "litequeue")
+
+
+def facts() -> dict[str, str]:
+    """Name and value of what stays as it is during a run, in the order to print it."""
+    return {
+        "Date": f"{datetime.now(UTC):%Y-%m-%d}",
+        "CPU": f"{os.cpu_count()} cores, {_processor()}",
+        "System": f"{platform.system()} {platform.release()} {platform.machine()}",
+        "Python": f"{platform.python_implementation()} {platform.python_version()}",
+        "SQLite": sqlite3.sqlite_version,
+        "Libraries": ", ".join(f"{name} {version(name)}" for name in LIBRARIES),
+    }
+
+
+def strain(disk: Path) -> dict[str, str]:
+    """Name and value of what others on the machine change: figures of a crowded machine show here."""
+    return {
+        "Write of 4 KiB and `fdatasync`": f"{_sync_microseconds(disk):.0f} µs",
+        "Load average": f"{os.getloadavg()[0]:.1f}",
+    }
+
+
+def _processor() -> str:
+    for line in Path("/proc/cpuinfo").read_text().splitlines():
+        name, _, value = line.partition(":")
+        if name.strip() == "model name":
+            return value.strip()
+    return "model unknown"
+
+
+def _sync_microseconds(disk: Path) -> float:
+    """What one durable write costs, the least that a commit can take: a median."""
+    with scratch(disk) as directory, (directory / "sync").open("wb", buffering=0) as file:
+        costs = []
+        for _ in range(SYNCS):
+            start = time.perf_counter()
+            file.write(PAGE)
+            os.fdatasync(file.fileno())
+            costs.append(time.perf_counter() - start)
+    return statistics.median(costs) * 1e6

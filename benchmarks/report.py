@@ -1,0 +1,120 @@
+"""Results as a page of Markdown; every figure on it was measured in the run it reports."""
+
+import math
+import statistics
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+
+from benchmarks.goals import goals, own_microseconds
+from benchmarks.programs import DRAIN, DRAIN_BACKLOG, ENQUEUE_BULK, ENQUEUE_ONE, PHASES
+from benchmarks.run import Effort, Results
+
+NOTHING = "-"
+
+
+def page(results: Results, facts: Mapping[str, str], effort: Effort) -> str:
+    """The whole page."""
+    sections = [_introduction(facts, effort), _missing(results), _goal_table(results), _own_time(results)]
+    sections += [_speeds(results, effort), _pick_ups(results), _promises(results), _rounds(results)]
+    return "\n\n".join(section for section in sections if section) + "\n"
+
+
+def _table(heads: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    lines = [heads, [":--" if column == 0 else "--:" for column in range(len(heads))], *rows]
+    return "\n".join("| " + " | ".join(line) + " |" for line in lines)
+
+
+def _number(value: float | None, form: str = ",.0f") -> str:
+    return NOTHING if value is None else format(value, form)
+
+
+def _introduction(facts: Mapping[str, str], effort: Effort) -> str:
+    return f"""# Benchmark results: SQLite
+
+Written by `python -m benchmarks`; repeat it with `make bench`. Every figure comes from that one run.
+
+{_table(["Machine", ""], facts.items())}
+
+Each phase of each program runs in a process of its own, on a database of its own on a disk, after a warm-up of
+{effort.warm_up:,} no-op jobs with one integer argument. The programs take turns; figures are medians over the
+rounds ({effort.rounds}; with a backlog 1), which stand at the end. CPU is user and system time of all threads of the
+process. Unless its row says otherwise a program commits with WAL and `synchronous=FULL`."""
+
+
+def _missing(results: Results) -> str:
+    return "\n".join(f"Not measured: {name} ({reason})." for name, reason in results.missing.items())
+
+
+def _goal_table(results: Results) -> str:
+    rows = [(goal.what, goal.wanted, goal.found, "met" if goal.met else "**missed**") for goal in goals(results)]
+    return "## Goals\n\n" + _table(["Goal", "Wanted", "Measured", ""], rows) if rows else ""
+
+
+def _own_time(results: Results) -> str:
+    """Longshore's CPU per job, less what the hand-written loop needs for the same."""
+    rows = [
+        [phase, *(_number(results.cpu(name, phase), ".1f") for name in ("longshore", "limit")), f"{own:.1f}"]
+        for phase in (ENQUEUE_ONE, ENQUEUE_BULK, DRAIN, DRAIN_BACKLOG)
+        if (own := own_microseconds(results, phase)) is not None
+    ]
+    heads = ["µs of CPU per job", "Longshore", "limit", "own time"]
+    return "## Longshore's own time per job\n\n" + _table(heads, rows) if rows else ""
+
+
+def _speeds(results: Results, effort: Effort) -> str:
+    heading = f"## Speed\n\nThe backlog is {effort.backlog:,} jobs. The limit drains by 100; peers as fast as they can."
+    return heading + "".join(f"\n\n### {phase.capitalize()}\n\n{_speed_table(results, phase)}" for phase in PHASES)
+
+
+def _speed_table(results: Results, phase: str) -> str:
+    limit, best = results.speed("limit", phase), results.best_peer(phase)[1]
+    rows = []
+    for name, program in results.programs.items():
+        speed = results.speed(name, phase)
+        if speed is not None:
+            memory = results.median(name, phase, lambda sample: sample.megabytes)
+            figures = [_number(speed), _number(results.cpu(name, phase), ".1f"), _number(memory)]
+            rows.append([program.title, *figures, _ratio(speed, best), _ratio(speed, limit)])
+    heads = ["", "jobs/s", "CPU µs per job", "peak MB", "times the best peer", "times the limit"]
+    return _table(heads, rows) if rows else "Not measured."
+
+
+def _ratio(speed: float, other: float | None) -> str:
+    return NOTHING if other is None else f"{speed / other:.2f}"
+
+
+def _percentile(ordered: Sequence[float], share: float) -> float:
+    return ordered[math.ceil(len(ordered) * share) - 1]
+
+
+def _pick_ups(results: Results) -> str:
+    rows = []
+    for name, program in results.programs.items():
+        latencies, samples = results.latencies(name), results.pick_ups[name]
+        if latencies:
+            middle, late = statistics.median(latencies), _percentile(latencies, 0.99)
+            idle = statistics.median(sample.idle_share for sample in samples)
+            memory = statistics.median(sample.megabytes for sample in samples)
+            rows.append([program.title, f"{middle:.2f}", f"{late:.2f}", f"{idle:.2%}", f"{memory:.0f}"])
+    heads = ["", "p50 ms", "p99 ms", "idle, of one CPU", "worker's peak MB"]
+    return f"""## Pick-up from another process
+
+From just before the enqueue in one process until the job's body begins in an idle worker of another. Peers have no
+wake-up between processes; they poll here every millisecond, and the idle column says what that costs.
+
+{_table(heads, rows)}"""
+
+
+def _promises(results: Results) -> str:
+    lines = [f"- **{program.title}**: {program.promise}" for program in results.programs.values()]
+    return "## What each promises\n\n" + "\n".join(lines)
+
+
+def _rounds(results: Results) -> str:
+    return "## Every round\n\n" + _table(["", "phase", "jobs/s", "CPU µs per job"], _every_round(results))
+
+
+def _every_round(results: Results) -> Iterator[Sequence[str]]:
+    for (name, phase), samples in results.samples.items():
+        speeds_of = ", ".join(f"{sample.jobs_per_second:,.0f}".replace(",", " ") for sample in samples)
+        costs = ", ".join(f"{sample.cpu_microseconds:.1f}" for sample in samples)
+        yield [results.programs[name].title, phase, speeds_of, costs]

@@ -1,0 +1,115 @@
+"""Which programs run how often, in which order."""
+
+import math
+import statistics
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from benchmarks.measure import Sample, measured
+from benchmarks.pick_up import PickUpSample, picked_up
+from benchmarks.programs import DRAIN_BACKLOG, PEERS, PHASES, Program, load
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Effort:
+    """How much to measure: rounds, the share of each phase's jobs, and the sizes that all phases have in common."""
+
+    rounds: int
+    share: float
+    warm_up: int
+    backlog: int
+    pick_up_rounds: int
+    pick_ups: int
+    idle_seconds: float
+
+    def jobs(self, usual: int) -> int:
+        return math.ceil(usual * self.share)
+
+
+THOROUGH = Effort(
+    rounds=5, share=0.6, warm_up=1_000, backlog=1_000_000, pick_up_rounds=2, pick_ups=100, idle_seconds=2.0
+)
+QUICK = Effort(rounds=1, share=0.1, warm_up=200, backlog=20_000, pick_up_rounds=1, pick_ups=25, idle_seconds=0.3)
+
+
+@dataclass(kw_only=True)
+class Results:
+    """Every sample taken, and why a program that was asked for is missing."""
+
+    programs: dict[str, Program] = field(default_factory=dict)
+    missing: dict[str, str] = field(default_factory=dict)
+    samples: defaultdict[tuple[str, str], list[Sample]] = field(default_factory=lambda: defaultdict(list))
+    pick_ups: defaultdict[str, list[PickUpSample]] = field(default_factory=lambda: defaultdict(list))
+
+    def median(self, program: str, phase: str, figure: Callable[[Sample], float]) -> float | None:
+        """The median over the rounds, or None for what was not measured."""
+        samples = self.samples.get((program, phase))
+        return statistics.median(map(figure, samples)) if samples else None
+
+    def speed(self, program: str, phase: str) -> float | None:
+        """Jobs per second."""
+        return self.median(program, phase, lambda sample: sample.jobs_per_second)
+
+    def cpu(self, program: str, phase: str) -> float | None:
+        """Microseconds of CPU per job."""
+        return self.median(program, phase, lambda sample: sample.cpu_microseconds)
+
+    def best_peer(self, phase: str) -> tuple[str, float | None]:
+        """Title and jobs per second of the fastest peer that keeps what a job queue has to keep."""
+        found = [
+            (speed, self.programs[name].title)
+            for name in PEERS
+            if name in self.programs and self.programs[name].comparable and (speed := self.speed(name, phase))
+        ]
+        speed, title = max(found, default=(None, ""))
+        return title, speed
+
+    def latencies(self, program: str) -> Sequence[float]:
+        """All pick-ups in milliseconds, shortest first."""
+        return sorted(latency for sample in self.pick_ups[program] for latency in sample.latencies)
+
+
+def run(names: Iterable[str], effort: Effort, disk: Path, say: Callable[[str], None]) -> Results:
+    """Measure; within a phase the programs take turns, so that a slow minute hits all of them alike."""
+    results = Results()
+    for name in names:
+        try:
+            results.programs[name] = load(name)
+        except ImportError as error:
+            results.missing[name] = str(error)
+            say(f"{name}: left out, {error}")
+    for phase in PHASES:
+        # The backlog takes longer to fill than to measure.
+        for _ in range(1 if phase == DRAIN_BACKLOG else effort.rounds):
+            _measure_each(results, phase, effort, disk, say)
+    for _ in range(effort.pick_up_rounds):
+        _pick_up_each(results, effort, disk, say)
+    return results
+
+
+def _measure_each(results: Results, phase: str, effort: Effort, disk: Path, say: Callable[[str], None]) -> None:
+    for name, program in results.programs.items():
+        if phase not in program.phases:
+            continue
+        sample = measured(
+            name,
+            phase,
+            jobs=effort.jobs(program.phases[phase].jobs),
+            warm_up=effort.warm_up,
+            backlog=effort.backlog,
+            disk=disk,
+        )
+        results.samples[name, phase].append(sample)
+        say(f"{phase}, {name}: {sample.jobs_per_second:,.0f}/s, {sample.cpu_microseconds:.1f} µs of CPU per job")
+
+
+def _pick_up_each(results: Results, effort: Effort, disk: Path, say: Callable[[str], None]) -> None:
+    for name, program in results.programs.items():
+        if program.pick_up is None:
+            continue
+        sample = picked_up(name, jobs=effort.pick_ups, idle_seconds=effort.idle_seconds, disk=disk)
+        results.pick_ups[name].append(sample)
+        middle = statistics.median(sample.latencies)
+        say(f"pick-up, {name}: p50 {middle:.2f} ms, idle at {sample.idle_share:.2%} of a CPU")
