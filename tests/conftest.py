@@ -1,0 +1,95 @@
+"""What all tests share: real servers, time budgets, and the rules of skipping."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from pathlib import Path
+from typing import NoReturn
+
+import hypothesis
+import pytest
+from budgets import Budgets, layers_in
+from engines import NoServer, Server, running
+
+REPOSITORY = Path(__file__).parent.parent
+
+Serve = Callable[[str], Server]
+
+
+def in_ci() -> bool:
+    """Whether a missing server is a failure here, not a skip."""
+    return os.environ.get("CI", "").lower() not in ("", "0", "false")
+
+
+def serve(stack: ExitStack, engine: str) -> Server:
+    """A server that runs until the stack is closed; without one the test is skipped, in CI it fails."""
+    try:
+        return stack.enter_context(running(engine))
+    except NoServer as problem:
+        miss(str(problem))
+
+
+def miss(reason: str) -> NoReturn:
+    """Skip this test because something is not there; in CI, fail it."""
+    if in_ci():
+        pytest.fail(reason, pytrace=False)
+    pytest.skip(reason)
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption(
+        "--budgets",
+        choices=("enforce", "report"),
+        default="enforce" if in_ci() else "report",
+        help="fail the session when a layer takes longer than CONTRIBUTING.md allows, or only print it",
+    )
+    parser.addoption("--quick", action="store_true", help="leave out the tests marked slow")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    config.addinivalue_line("markers", "slow: takes more than five seconds; left out by --quick")
+    enforce = config.getoption("--budgets") == "enforce"
+    config.pluginmanager.register(Budgets(layers_in(REPOSITORY / "CONTRIBUTING.md"), enforce=enforce))
+    # The machines that run tests are busy, so no deadline; in CI the same examples each time.
+    hypothesis.settings.register_profile("longshore", deadline=None, derandomize=in_ci(), print_blob=True)
+    hypothesis.settings.load_profile("longshore")
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    if config.getoption("--quick"):
+        for item in items:
+            if item.get_closest_marker("slow"):
+                item.add_marker(pytest.mark.skip(reason="slow, and --quick was asked for"))
+
+
+@pytest.fixture(scope="session")
+def shared_server() -> Iterator[Serve]:
+    """Servers that all tests use together, one for each engine, started when first asked for: `shared_server("redis")`.
+
+    A test keeps to a namespace of its own and never stops such a server.
+    """
+    servers: dict[str, Server] = {}
+    with ExitStack() as stack:
+
+        def get(engine: str) -> Server:
+            if engine not in servers:
+                servers[engine] = serve(stack, engine)
+            return servers[engine]
+
+        yield get
+
+
+@pytest.fixture
+def own_server() -> Iterator[Serve]:
+    """Servers of one test alone, which it may stop, kill and restart: `own_server("postgres")`."""
+    with ExitStack() as stack:
+
+        def get(engine: str) -> Server:
+            server = serve(stack, engine)
+            if not server.ours:
+                pytest.skip(f"the {engine} of the environment is not ours to stop")
+            return server
+
+        yield get
