@@ -1,0 +1,1 @@
+"""Longshore on SQL databases, by SQLAlchemy Core."""

@@ -1,0 +1,1 @@
+"""A job queue for Python whose storage is chosen by a URL."""
