@@ -56,6 +56,10 @@ class Results:
         """Microseconds of CPU per job."""
         return self.median(program, phase, lambda sample: sample.cpu_microseconds)
 
+    def least_cpu(self, program: str, phase: str) -> float:
+        """Microseconds of CPU per job in the best round: on a crowded machine others only ever add to it."""
+        return min(sample.cpu_microseconds for sample in self.samples[program, phase])
+
     def best_peer(self, phase: str) -> tuple[str, float | None]:
         """Title and jobs per second of the fastest peer that keeps what a job queue has to keep."""
         found = [
@@ -78,7 +82,7 @@ def run(names: Iterable[str], effort: Effort, disk: Path, say: Callable[[str], N
         try:
             results.programs[name] = load(name)
         except ImportError as error:
-            results.missing[name] = str(error)
+            results.missing[name] = f"{error.name} cannot be imported"
             say(f"{name}: left out, {error}")
     for phase in PHASES:
         # The backlog takes longer to fill than to measure.
