@@ -77,8 +77,11 @@ def main(words: list[str]) -> int:
     try:
         return run(choice.engine, words[end + 1 :], choice.source)
     except (NoServer, ServerFailed) as problem:
-        print(f"servers.py: {problem}", file=sys.stderr)
-        return NO_SERVER
+        reason = str(problem)
+    except ModuleNotFoundError as problem:
+        reason = f"the client library {problem.name} is not installed: pip install 'longshore[all]'"
+    print(f"servers.py: {reason}", file=sys.stderr)
+    return NO_SERVER
 
 
 if __name__ == "__main__":
