@@ -147,6 +147,8 @@ class StoredJob(Struct, frozen=True):
 
 
 class Insertion(Enum):
+    """What became of an inserted job."""
+
     INSERTED = auto()
     REPEATED = auto()  # A job with this id is stored already. The id is checked before the unique key.
     HELD = auto()  # Another job holds the unique key; nothing was stored.
@@ -235,6 +237,8 @@ class Change(Struct, frozen=True):
 
 
 class Outcome(Enum):
+    """What became of a change."""
+
     MOVED = auto()
     REPEATED = auto()
     """The guards fail, but this very run made its change before: it settled itself, or stands in ``to`` already."""
@@ -276,11 +280,15 @@ EVERY: Final = Where()
 
 
 class Order(Enum):
+    """By (created, id)."""
+
     NEWEST = auto()
     OLDEST = auto()
 
 
 class Page(Struct, frozen=True):
+    """Some of the jobs that were selected."""
+
     jobs: list[StoredJob]
     after: str | None = None
     """Opaque; None: this was the last page. A page may be short, even empty, while it carries one."""

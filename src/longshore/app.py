@@ -1,0 +1,276 @@
+"""What users hold: an application with its tasks and its store."""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections.abc import Awaitable, Callable, Iterable, Mapping
+from contextlib import AbstractContextManager
+from hashlib import blake2b
+from typing import Any, Concatenate, ParamSpec, Self, TypeVar, overload
+
+from msgspec.structs import replace
+
+from longshore import registry
+from longshore.codecs import JsonCodec, is_native
+from longshore.context import Context
+from longshore.contract import Clock, Features, Insertion
+from longshore.errors import ConfigurationError, IdConflict, InvalidValue, UniqueConflict, UnknownTask
+from longshore.guard import DEFAULT_MAX_PAYLOAD, Guard
+from longshore.ids import IdMaker
+from longshore.jobs import Job
+from longshore.retry import Retry
+from longshore.tasks import DEFAULT_QUEUE, Call, Options, Task, check_function, new_job
+from longshore.worker.settings import WorkerSettings
+from longshore.worker.worker import Worker
+
+P = ParamSpec("P")
+R = TypeVar("R")
+_ANYTHING: JsonCodec[Any] = JsonCodec(Any)
+_DEFAULT_RETRY = Retry()
+
+
+class Longshore:
+    """An application: its tasks, and the store that its jobs are in.
+
+    The store is opened when it is first needed, not before, and again in a forked child.
+
+    Args:
+        target: a URL such as ``sqlite:///jobs.db``, or a live handle of the store's library, which is never closed.
+        require: features without which the application does not want to run.
+        max_payload: bytes of the largest arguments or result.
+        migrate: whether the store's schema is created and brought up to date when it is opened.
+        patience: seconds for which calls are repeated while the store is away.
+        clock: a test clock in place of the store's.
+        options: the driver's own.
+    """
+
+    def __init__(
+        self,
+        target: Any,
+        *,
+        require: Features = registry.NOTHING,
+        max_payload: int = DEFAULT_MAX_PAYLOAD,
+        migrate: bool = True,
+        patience: float = 10.0,
+        clock: Clock | None = None,
+        **options: Any,
+    ) -> None:
+        self.tasks: dict[str, Task[..., Any]] = {}
+        self._target = target
+        self._require = require
+        self._max_payload = max_payload
+        self._migrate = migrate
+        self._patience = patience
+        self._clock = clock
+        self._options = options
+        self._lock = threading.Lock()
+        self._store: Guard | None = None
+        self._store_pid = 0
+        self._make_id = IdMaker()
+        self._inside = threading.local()
+
+    def __repr__(self) -> str:
+        return f"<Longshore {registry.without_password(self._target)}>"
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    @overload
+    def task(self, function: Callable[Concatenate[Context, P], Awaitable[R]], /) -> Task[P, R]: ...
+    @overload
+    def task(self, function: Callable[Concatenate[Context, P], R], /) -> Task[P, R]: ...
+    @overload
+    def task(self, function: Callable[P, Awaitable[R]], /) -> Task[P, R]: ...
+    @overload
+    def task(self, function: Callable[P, R], /) -> Task[P, R]: ...
+    @overload
+    def task(
+        self,
+        /,
+        *,
+        name: str | None = None,
+        queue: str = DEFAULT_QUEUE,
+        priority: int = 0,
+        retry: Retry = _DEFAULT_RETRY,
+    ) -> TaskDecorator: ...
+    def task(
+        self,
+        function: Any = None,
+        /,
+        *,
+        name: str | None = None,
+        queue: str = DEFAULT_QUEUE,
+        priority: int = 0,
+        retry: Retry = _DEFAULT_RETRY,
+    ) -> Any:
+        """Registers a function as a task.
+
+        Args:
+            name: under which its jobs are stored; the function's own by default. A second one of a name is an error.
+            queue: where its jobs go.
+            priority: of its jobs, higher first.
+            retry: how it is retried.
+
+        Raises:
+            ConfigurationError: the name is taken, or the function cannot be a task.
+        """
+        decorator = TaskDecorator(self, name, Options(queue=queue, priority=priority), retry)
+        return decorator if function is None else decorator(function)
+
+    def enqueue(self, call: Call[R], *, tx: Any = None) -> Job[R]:
+        """Stores a job that makes this call, and gives its handle.
+
+        Args:
+            call: made by ``task.call(…)`` or `call_by_name`.
+            tx: the application's open connection or transaction: the job is there when it commits, and only then.
+
+        Raises:
+            IdConflict: another job is stored under the id that was given.
+            Unavailable: the store did not answer; the job may be stored or not.
+        """
+        return self.enqueue_many([call], tx=tx)[0]
+
+    def enqueue_many(self, calls: Iterable[Call[Any]], *, tx: Any = None) -> list[Job[Any]]:
+        """Stores any number of jobs at once, and gives their handles, in order.
+
+        Raises:
+            IdConflict: another job is stored under an id that was given; the others are stored.
+            PartialInsert: the store failed after some of them were stored.
+            Unavailable: the store did not answer; jobs may be stored or not.
+        """
+        jobs = [new_job(call, call.options.id or self._make_id(), _digest(call)) for call in calls]
+        if not jobs:
+            return []
+        for job, answer in zip(jobs, self.store.insert(jobs, tx=tx), strict=True):
+            if answer.outcome is Insertion.REPEATED and (answer.task, answer.digest) != (job.task, job.digest):
+                raise IdConflict(f"expected id {job.id} to be free or this very call; it is a call of {answer.task}")
+            if answer.outcome is Insertion.HELD:
+                raise UniqueConflict(f"the unique key of {job.id} is held", held_by=answer.held_by)
+        return [Job(self, job.id) for job in jobs]
+
+    def call_by_name(
+        self, task: str, arguments: Mapping[str, Any] | None = None, *, options: Options | None = None
+    ) -> Call[Any]:
+        """A call of a task that need not be registered here, with its arguments by name.
+
+        Raises:
+            InvalidValue: an argument has no form in JSON.
+        """
+        given = dict(arguments or {})
+        if task in self.tasks:
+            known = self.tasks[task]
+            call = known.call(**given)
+            return replace(call, options=options) if options else call
+        for name, value in given.items():
+            if not is_native(value):
+                raise InvalidValue(
+                    f"argument {name!r} of {task} must be a JSON value, since its task is not known here"
+                )
+        return Call(task, _ANYTHING.encode(given), options or Options())
+
+    def job(self, identity: str) -> Job[Any]:
+        """The handle of the job with this id; whether there is one, its `Job.info` tells."""
+        return Job(self, identity)
+
+    def worker(self, *, queues: Iterable[str] = (DEFAULT_QUEUE,), slots: int = 10, **settings: Any) -> Worker:
+        """A worker in this process: ``with app.worker():`` works in the background, ``.run()`` in the foreground.
+
+        Args:
+            queues: whose jobs it takes, merged by priority.
+            slots: how many jobs run at a time.
+            settings: see `longshore.worker.settings.WorkerSettings`.
+        """
+        return Worker(self, WorkerSettings(queues=tuple(queues), slots=slots, **settings))
+
+    def transaction(self) -> AbstractContextManager[Any]:
+        """A transaction of the store, to be given as ``tx``: commits at the end of the block, else rolls back."""
+        return self.store.transaction()
+
+    @property
+    def store(self) -> Guard:
+        """The store, opened now if it was not before."""
+        if self._store is None or self._store_pid != os.getpid():
+            with self._lock:
+                if self._store is None or self._store_pid != os.getpid():
+                    self._store = self.open_store(self._target, patience=self._patience)
+                    self._store_pid = os.getpid()
+                    if self._migrate:
+                        self._store.migrate()
+        return self._store
+
+    def another_store(self) -> Guard:
+        """Another connection to the same store, whose calls are not repeated."""
+        return self.open_store(self.store.driver.target, patience=0.0)
+
+    def open_store(self, target: Any, *, patience: float) -> Guard:
+        """A guarded connection with this application's options."""
+        driver = registry.connect(target, clock=self._clock, require=self._require, **self._options)
+        return Guard(driver, patience=patience, max_payload=self._max_payload)
+
+    def close(self) -> None:
+        """Closes the store, unless a live handle was handed in."""
+        with self._lock:
+            if self._store is not None and self._store_pid == os.getpid():
+                self._store.close()
+            self._store = None
+
+    def result_codec(self, task: str) -> JsonCodec[Any]:
+        """How results of a task are stored: as annotated if the task is registered here."""
+        known = self.tasks.get(task)
+        return known.result_codec if known else _ANYTHING
+
+    def task_named(self, name: str) -> Task[..., Any]:
+        """The task that is registered under a name.
+
+        Raises:
+            UnknownTask: none is.
+        """
+        try:
+            return self.tasks[name]
+        except KeyError:
+            known = ", ".join(sorted(self.tasks)) or "none"
+            raise UnknownTask(f"no task is registered as {name!r}; registered: {known}") from None
+
+    def is_inside_task(self) -> bool:
+        """Whether this thread is running a task of this application."""
+        return getattr(self._inside, "depth", 0) > 0
+
+    def enter_task(self, step: int) -> None:
+        """Counts this thread into (1) or out of (-1) a task."""
+        self._inside.depth = getattr(self._inside, "depth", 0) + step
+
+
+class TaskDecorator:
+    """What ``@app.task(…)`` with options gives."""
+
+    def __init__(self, app: Longshore, name: str | None, options: Options, retry: Retry) -> None:
+        self._app = app
+        self._name = name
+        self._options = options
+        self._retry = retry
+
+    @overload
+    def __call__(self, function: Callable[Concatenate[Context, P], Awaitable[R]], /) -> Task[P, R]: ...
+    @overload
+    def __call__(self, function: Callable[Concatenate[Context, P], R], /) -> Task[P, R]: ...
+    @overload
+    def __call__(self, function: Callable[P, Awaitable[R]], /) -> Task[P, R]: ...
+    @overload
+    def __call__(self, function: Callable[P, R], /) -> Task[P, R]: ...
+    def __call__(self, function: Any, /) -> Any:
+        """Registers the function."""
+        check_function(function)
+        name = self._name or function.__name__
+        if name in self._app.tasks:
+            raise ConfigurationError(f"a task named {name!r} is registered already: give name= to one of the two")
+        task: Task[..., Any] = Task(self._app, function, name=name, options=self._options, retry=self._retry)
+        self._app.tasks[name] = task
+        return task
+
+
+def _digest(call: Call[Any]) -> bytes:
+    return blake2b(call.payload, digest_size=16, key=call.task.encode()[:64]).digest()

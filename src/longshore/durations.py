@@ -1,0 +1,48 @@
+"""Lengths of time: what people write, and whole microseconds."""
+
+from __future__ import annotations
+
+import math
+from datetime import UTC, datetime, timedelta
+from typing import TypeAlias
+
+from longshore.contract import Duration, Instant
+from longshore.errors import InvalidValue
+
+Seconds: TypeAlias = float | timedelta
+"""What every public argument for a length of time takes."""
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+def microseconds(length: Seconds, *, name: str = "duration") -> Duration:
+    """A length of time in whole microseconds.
+
+    Raises:
+        InvalidValue: it is negative, not finite, or not a number.
+    """
+    value: object = length.total_seconds() if isinstance(length, timedelta) else length
+    if isinstance(value, int | float) and not isinstance(value, bool) and 0 <= value < math.inf:
+        return round(value * 1_000_000)
+    raise InvalidValue(f"{name} must be a number of seconds or a timedelta, not negative; it is {length!r}")
+
+
+def instant(moment: datetime, *, name: str = "time") -> Instant:
+    """A moment in microseconds since 1970.
+
+    Raises:
+        InvalidValue: it has no time zone.
+    """
+    if moment.tzinfo is None:
+        raise InvalidValue(f"{name} must have a time zone, for example datetime.now(UTC); it is {moment!r}")
+    return (moment - _EPOCH) // timedelta(microseconds=1)
+
+
+def moment(instant: Instant) -> datetime:
+    """An instant as people read it, in UTC."""
+    return _EPOCH + timedelta(microseconds=instant)
+
+
+def moment_or_none(instant: Instant | None) -> datetime | None:
+    """The same, of an instant that may not have come."""
+    return None if instant is None else moment(instant)

@@ -1,0 +1,278 @@
+"""One wrapper around any driver: checks, chunks and repeats, so that no driver does.
+
+Repeating is safe because every call of the contract answers what happened; only `claim` and `exchange` are not repeated
+here: their caller must look what it holds first.
+"""
+
+from __future__ import annotations
+
+import random
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager
+from functools import partial
+from typing import Any, TypeVar
+
+from longshore.contract import (
+    EVERY,
+    Answer,
+    By,
+    Change,
+    Claim,
+    Claimed,
+    Driver,
+    Inserted,
+    Instant,
+    Listener,
+    NewJob,
+    Order,
+    Page,
+    Record,
+    StoredJob,
+    Where,
+    Write,
+)
+from longshore.errors import InvalidValue, PartialInsert, StoreError, TooLarge, Unavailable
+
+T = TypeVar("T")
+E = TypeVar("E")
+MAX_TEXT_BYTES = 200
+DEFAULT_MAX_PAYLOAD = 1024 * 1024
+
+
+class Guard:
+    """A driver, guarded.
+
+    Args:
+        driver: what does the work.
+        patience: seconds for which a call is repeated while the store is away; 0: not at all.
+        max_payload: bytes of the largest payload or result.
+        sleep: waits so many seconds; replaced in tests.
+    """
+
+    def __init__(
+        self,
+        driver: Driver,
+        *,
+        patience: float = 10.0,
+        max_payload: int = DEFAULT_MAX_PAYLOAD,
+        sleep: Callable[[float], None] = time.sleep,
+        monotonic: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self.driver = driver
+        self.features = driver.features
+        self.max_payload = min(max_payload, driver.limits.payload)
+        self._limits = driver.limits
+        self._patience = patience
+        self._sleep = sleep
+        self._monotonic = monotonic
+
+    def close(self) -> None:
+        """Closes the driver."""
+        self.driver.close()
+
+    def migrate(self) -> None:
+        """Creates the schema or brings it up to date."""
+        self._repeat(self.driver.migrate)
+
+    def clear(self) -> None:
+        """Removes every job and record of the namespace."""
+        self._repeat(self.driver.clear)
+
+    def now(self) -> Instant:
+        """The store's clock."""
+        return self._repeat(self.driver.now)
+
+    def insert(self, jobs: Sequence[NewJob | StoredJob], *, tx: Any = None) -> list[Inserted]:
+        """Inserts any number of jobs.
+
+        Raises:
+            InvalidValue, TooLarge: a job is not of the form that is needed; none was stored.
+            PartialInsert: the store failed after some of them were stored (never within ``tx``).
+        """
+        for job in jobs:
+            self._check_job(job)
+        answers: list[Inserted] = []
+        for chunk in self._chunks(jobs, _job_bytes):
+            try:
+                answers += self._repeat(partial(self.driver.insert, chunk, tx=tx), within=tx)
+            except StoreError as error:
+                if not answers or tx is not None:
+                    raise
+                raise PartialInsert(answers, jobs[len(answers) :]) from error
+        return answers
+
+    def claim(self, claims: Sequence[Claim], *, holder: str, limit: int, max_bytes: int | None = None) -> Claimed:
+        """Takes due jobs; not repeated."""
+        return self.driver.claim(claims, holder=holder, limit=min(limit, self._limits.batch), max_bytes=max_bytes)
+
+    def update(self, changes: Sequence[Change], *, tx: Any = None) -> list[Answer]:
+        """Applies any number of changes."""
+        answers: list[Answer] = []
+        for chunk in self._chunks(changes, _change_bytes):
+            answers += self._repeat(partial(self.driver.update, chunk, tx=tx), within=tx)
+        return answers
+
+    def exchange(
+        self,
+        changes: Sequence[Change],
+        claims: Sequence[Claim],
+        *,
+        holder: str,
+        limit: int,
+        max_bytes: int | None = None,
+    ) -> tuple[list[Answer], Claimed]:
+        """Settles and claims in one round trip where all fits into one; not repeated."""
+        *before, last = self._chunks(changes, _change_bytes) if changes else [[]]
+        answers = [answer for chunk in before for answer in self.driver.update(chunk)]
+        settled, claimed = self.driver.exchange(
+            last, claims, holder=holder, limit=min(limit, self._limits.batch), max_bytes=max_bytes
+        )
+        return answers + settled, claimed
+
+    def select(
+        self,
+        where: Where = EVERY,
+        *,
+        order: Order = Order.NEWEST,
+        limit: int = 100,
+        after: str | None = None,
+        body: bool = True,
+    ) -> Page:
+        """One page of jobs."""
+        return self._repeat(lambda: self.driver.select(where, order=order, limit=limit, after=after, body=body))
+
+    def each(self, where: Where = EVERY, *, order: Order = Order.NEWEST, body: bool = True) -> Iterator[StoredJob]:
+        """All jobs that ``where`` asks for, page by page."""
+        after: str | None = None
+        while True:
+            page = self.select(where, order=order, limit=500, after=after, body=body)
+            yield from page.jobs
+            after = page.after
+            if after is None:
+                return
+
+    def count(self, by: By, where: Where = EVERY) -> dict[tuple[Any, ...], int]:
+        """How many jobs there are of each combination."""
+        return self._repeat(lambda: self.driver.count(by, where))
+
+    def delete(self, where: Where, *, limit: int = 1_000) -> list[str]:
+        """Removes at most ``limit`` jobs, oldest first."""
+        return self._repeat(lambda: self.driver.delete(where, limit=limit))
+
+    def read(
+        self,
+        kind: str,
+        keys: Sequence[str] | None = None,
+        *,
+        prefix: str = "",
+        limit: int = 1_000,
+        after: str | None = None,
+    ) -> list[Record]:
+        """The live records asked for."""
+        return self._repeat(lambda: self.driver.read(kind, keys, prefix=prefix, limit=limit, after=after))
+
+    def write(self, writes: Sequence[Write], *, tx: Any = None) -> list[int | None]:
+        """Writes records. A compare-and-set that was repeated and finds its own value there has won the first time."""
+        for write in writes:
+            check_text(write.key, "a record's key")
+        attempts = 0
+
+        def call() -> list[int | None]:
+            nonlocal attempts
+            attempts += 1
+            return self.driver.write(writes, tx=tx)
+
+        versions = self._repeat(call, within=tx)
+        if attempts == 1 or None not in versions:
+            return versions
+        return [
+            version if version is not None else self._version_if_ours(write)
+            for version, write in zip(versions, writes, strict=True)
+        ]
+
+    def _version_if_ours(self, write: Write) -> int | None:
+        stored = self.read(write.kind, [write.key])
+        if write.value is None:
+            return None if stored else 0
+        return stored[0].version if stored and stored[0].value == write.value else None
+
+    def wake(self, topics: Sequence[str]) -> None:
+        """Wakes who listens; a hint, so nothing is repeated."""
+        self.driver.wake(topics)
+
+    def listen(self, topics: Sequence[str]) -> Listener:
+        """Listens to ``topics`` from now on."""
+        return self.driver.listen(topics)
+
+    def transaction(self) -> AbstractContextManager[Any]:
+        """A transaction to give as ``tx``."""
+        return self.driver.transaction()
+
+    def _repeat(self, call: Callable[[], T], *, within: Any = None) -> T:
+        if within is not None or not self._patience:
+            return call()
+        ends = self._monotonic() + self._patience
+        pause = 0.05
+        while True:
+            try:
+                return call()
+            except Unavailable:
+                if self._monotonic() + pause > ends:
+                    raise
+            self._sleep(pause * random.uniform(0.5, 1.5))
+            pause = min(pause * 2, 2.0)
+
+    def _chunks(self, elements: Sequence[E], size: Callable[[E], int]) -> list[Sequence[E]]:
+        most, most_bytes = self._limits.batch, self._limits.batch_bytes
+        sizes = [size(element) for element in elements]
+        if len(elements) <= most and sum(sizes) <= most_bytes:
+            return [elements]
+        chunks: list[Sequence[E]] = []
+        start = filled = 0
+        for position, weight in enumerate(sizes):
+            if position > start and (position - start >= most or filled + weight > most_bytes):
+                chunks.append(elements[start:position])
+                start, filled = position, 0
+            filled += weight
+        return [*chunks, elements[start:]]
+
+    def _check_job(self, job: NewJob | StoredJob) -> None:
+        if len(job.payload) > self.max_payload:
+            raise TooLarge(
+                f"the arguments of {job.task} take {len(job.payload):,} bytes, more than the {self.max_payload:,} "
+                "allowed: store them elsewhere and pass a reference, or raise max_payload"
+            )
+        if not -32_768 <= job.priority <= 32_767:
+            raise InvalidValue(f"priority must be between -32768 and 32767; it is {job.priority}")
+        for text, name in ((job.id, "a job's id"), (job.queue, "a queue's name"), (job.task, "a task's name")):
+            check_text(text, name)
+        for optional, name in ((job.key, "a key"), (job.unique_key, "a unique key"), (job.group, "a group's name")):
+            if optional is not None:
+                check_text(optional, name)
+
+
+def check_text(text: str, name: str) -> None:
+    """Refuses what a store could not keep and order by its bytes.
+
+    Raises:
+        InvalidValue: it is empty, longer than 200 bytes of UTF-8, or holds a NUL or a lone surrogate.
+    """
+    if 0 < len(text) <= MAX_TEXT_BYTES and text.isascii() and "\0" not in text:
+        return
+    try:
+        fits = 0 < len(text.encode()) <= MAX_TEXT_BYTES and "\0" not in text
+    except UnicodeEncodeError:
+        fits = False
+    if not fits:
+        shown = text if len(text) <= 60 else text[:60] + "…"
+        raise InvalidValue(f"{name} must be 1 to {MAX_TEXT_BYTES} bytes of UTF-8 without NUL; it is {shown!r}")
+
+
+def _job_bytes(job: NewJob | StoredJob) -> int:
+    return len(job.payload)
+
+
+def _change_bytes(change: Change) -> int:
+    fields = change.fields
+    return len(fields.get("result") or b"") + len(fields.get("payload") or b"") + len(fields.get("cursor") or b"")

@@ -1,0 +1,201 @@
+"""Leases: how a process shows that it lives, and how the jobs of one that does not come free. See docs/design/leases.md.
+
+A holder is one incarnation of one process. Its lease is one record of kind ``holder`` that lives for the lease's time
+and is renewed by compare-and-set, so that there is no write for each job. A rescuer must create that same record anew,
+which succeeds only after the lease has lapsed, and for one of them: the late holder learns it at its next renewal.
+"""
+
+from __future__ import annotations
+
+import os
+import socket
+import threading
+import time
+from collections.abc import Callable, Iterator
+from itertools import count, islice
+from typing import Any, Final
+
+import msgspec
+from msgspec import Struct
+
+from longshore.contract import HELD, By, Change, Duration, Instant, Outcome, State, StoredJob, Where, Write
+from longshore.durations import microseconds
+from longshore.errors import LeaseLost
+from longshore.guard import Guard
+from longshore.ids import IdMaker
+from longshore.jobs import Attempt, ended_topic
+from longshore.retry import rescue_delay
+from longshore.states import ABANDON, RESCUE, RESCUE_CANCELLED, RESCUE_RESERVED, move
+
+KIND: Final = "holder"
+VALID_SHARE: Final = 0.8
+"""The share of the lease after which a holder that could not renew it stops by itself."""
+_BATCH: Final = 500
+
+
+class HolderRecord(Struct, frozen=True):
+    """What the record of a holder says."""
+
+    host: str
+    pid: int
+    beat: int
+    queues: tuple[str, ...] = ()
+    slots: int = 0
+    rescued_by: str | None = None
+
+
+class Lease:
+    """The lease of this process; begun by one thread, renewed by another.
+
+    Args:
+        length: seconds.
+        queues, slots: shown to operators.
+        monotonic: the process's own clock, in seconds.
+    """
+
+    def __init__(
+        self,
+        length: float,
+        *,
+        queues: tuple[str, ...] = (),
+        slots: int = 0,
+        monotonic: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self.worker = f"{socket.gethostname()[:60]}.{os.getpid()}.{IdMaker()()[-8:]}"
+        self.holder = ""
+        self._length = microseconds(length)
+        self._monotonic = monotonic
+        self._about = HolderRecord(socket.gethostname(), os.getpid(), 0, queues, slots)
+        self._incarnations = count(1)
+        self._lock = threading.Lock()
+        self._version = 0
+        self._beat = 0
+        self._renewed = float("-inf")
+        self._lost = True
+
+    def begin(self, store: Guard) -> None:
+        """Begins a lease under a new name."""
+        with self._lock:
+            self.holder = f"{self.worker}.{next(self._incarnations)}"
+            self._version = 0
+            self._renew(store)
+            self._lost = False
+
+    def renew(self, store: Guard) -> None:
+        """Renews it, also after it has lapsed, if nobody has rescued its jobs.
+
+        Raises:
+            LeaseLost: somebody has.
+        """
+        with self._lock:
+            if self._lost:
+                return
+            try:
+                self._renew(store)
+            except LeaseLost:
+                self._lost = True
+                raise
+
+    def end(self, store: Guard) -> None:
+        """Ends it, when nothing is held any more."""
+        with self._lock:
+            store.write([Write(KIND, self.holder, None, self._version)])
+            self._lost = True
+
+    def is_lost(self) -> bool:
+        """Whether a new one must be begun."""
+        return self._lost
+
+    def is_valid(self) -> bool:
+        """Whether it was renewed so lately that nobody can have rescued its jobs, by the process's own clock."""
+        return not self._lost and self._monotonic() - self._renewed < VALID_SHARE * self._length / 1e6
+
+    def _renew(self, store: Guard) -> None:
+        asked = self._monotonic()
+        self._beat += 1
+        value = msgspec.json.encode(msgspec.structs.replace(self._about, beat=self._beat))
+        version = self._write(store, value, self._version)
+        if version is None:
+            stored = store.read(KIND, [self.holder])
+            if stored and msgspec.json.decode(stored[0].value, type=HolderRecord).rescued_by is not None:
+                raise LeaseLost(f"the jobs of {self.holder} were rescued: its lease had lapsed")
+            version = self._write(store, value, stored[0].version if stored else 0)
+            if version is None:
+                raise LeaseLost(f"the jobs of {self.holder} are being rescued: its lease had lapsed")
+        self._version, self._renewed = version, asked
+
+    def _write(self, store: Guard, value: bytes, version: int) -> int | None:
+        return store.write([Write(KIND, self.holder, value, version, self._length)])[0]
+
+
+def worker_topic(holder: str) -> str:
+    """What wakes the worker that a holder is an incarnation of."""
+    return f"worker:{holder.rpartition('.')[0]}"
+
+
+def lapsed_holders(store: Guard) -> list[str]:
+    """Who holds jobs without a lease."""
+    holders = [str(holder) for (holder,) in store.count(By.HOLDER)]
+    alive = {record.key for record in store.read(KIND, holders)} if holders else set()
+    return [holder for holder in holders if holder not in alive]
+
+
+class Rescued(Struct, frozen=True):
+    """What a rescue did."""
+
+    pending: int = 0
+    ended: int = 0
+
+
+def end_lease(store: Guard, holder: str) -> None:
+    """Ends the lease of a process that is known to be dead, so that it can be rescued at once."""
+    store.write([Write(KIND, holder, None)])
+
+
+def rescue(store: Guard, holder: str, *, by: str, lease: Duration) -> Rescued | None:
+    """Frees the jobs of a holder whose lease has lapsed; None if it lives, or another rescues it.
+
+    A rescuer that dies half-way leaves the rest to the next, after ``lease``.
+    """
+    claim = msgspec.json.encode(HolderRecord(socket.gethostname(), os.getpid(), 0, rescued_by=by))
+    if store.write([Write(KIND, holder, claim, 0, lease)])[0] is None:
+        return None
+    now = store.now()
+    pending = ended = 0
+    for jobs in _batches(store, holder):
+        changes = [_rescue_change(job, now) for job in jobs]
+        answers = store.update(changes)
+        refused = {change.id for change, answer in zip(changes, answers, strict=True) if answer.cancel_asked}
+        late = [move(RESCUE_CANCELLED, job) for job in jobs if job.id in refused and not job.cancel_asked]
+        answers += store.update(late) if late else []
+        topics = []
+        for job, change, answer in zip([*jobs, *jobs], [*changes, *late], answers, strict=False):
+            if answer.outcome is Outcome.MOVED and change.to is State.PENDING:
+                pending += 1
+                topics.append(f"queue:{job.queue}")
+            elif answer.outcome is Outcome.MOVED:
+                ended += 1
+                topics.append(ended_topic(change.id))
+        store.wake(sorted(set(topics)))
+    return Rescued(pending, ended)
+
+
+def _batches(store: Guard, holder: str) -> Iterator[list[StoredJob]]:
+    jobs = store.each(Where(holder=holder, states=tuple(HELD)), body=False)
+    while batch := list(islice(jobs, _BATCH)):
+        yield batch
+
+
+def _rescue_change(job: StoredJob, now: Instant) -> Change:
+    if job.cancel_asked:
+        return move(RESCUE_CANCELLED, job)
+    if job.state is State.RESERVED:
+        return move(RESCUE_RESERVED, job)
+    record = Attempt(
+        "crashed", job.attempt, job.generation, job.holder or "", job.started or now, now, "its worker went away"
+    )
+    fields: Any = {"attempt_record": msgspec.json.encode(record)}
+    if job.crashes + 1 > job.max_crashes:
+        return move(ABANDON, job, fields)
+    delay = microseconds(rescue_delay(job.crashes + 1))
+    return move(RESCUE, job, {**fields, "delay": delay})

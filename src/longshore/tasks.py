@@ -1,0 +1,218 @@
+"""Tasks: functions that jobs run, and calls of them that are not yet enqueued."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Mapping
+from datetime import datetime
+from typing import TYPE_CHECKING, Any, Generic, ParamSpec, TypeGuard, TypeVar
+
+from msgspec import UNSET, Struct, UnsetType
+from msgspec.structs import replace
+
+from longshore.arguments import Arguments, result_type
+from longshore.codecs import JsonCodec
+from longshore.contract import NewJob
+from longshore.durations import Seconds, instant, microseconds
+from longshore.errors import ConfigurationError, InvalidValue
+from longshore.retry import Retry
+
+if TYPE_CHECKING:
+    from longshore.app import Longshore
+    from longshore.jobs import Job
+
+P = ParamSpec("P")
+R = TypeVar("R")
+DEFAULT_QUEUE = "default"
+
+
+class Options(Struct, frozen=True):
+    """How a call is enqueued; what is None or unset is the task's own."""
+
+    id: str | None = None
+    queue: str = DEFAULT_QUEUE
+    priority: int = 0
+    delay: Seconds = 0.0
+    at: datetime | None = None
+    expires: Seconds | datetime | None = None
+    max_attempts: int | UnsetType | None = UNSET
+    notes: Mapping[str, Any] = {}
+
+
+class Call(Struct, Generic[R], frozen=True):
+    """One call of a task with its arguments: the value for `Longshore.enqueue` and `Longshore.enqueue_many`."""
+
+    task: str
+    payload: bytes
+    options: Options
+    max_attempts: int | None = 5
+
+
+class Configured(Generic[P, R]):
+    """A task with other options."""
+
+    def __init__(self, task: Task[P, R], options: Options) -> None:
+        self._task = task
+        self._options = options
+
+    def call(self, *args: P.args, **kwargs: P.kwargs) -> Call[R]:
+        """A call to enqueue later.
+
+        Raises:
+            InvalidValue: the arguments do not fit, or one has no form in JSON.
+        """
+        task = self._task
+        return Call(task.name, task.arguments.encode(args, kwargs), self._options, task.retry.max_attempts)
+
+    def enqueue(self, *args: P.args, **kwargs: P.kwargs) -> Job[R]:
+        """Stores a job that will call the task, and gives its handle."""
+        return self._task.app.enqueue(self.call(*args, **kwargs))
+
+
+class Task(Generic[P, R]):
+    """A function that jobs run. Calling the task calls the function, here and now."""
+
+    def __init__(
+        self, app: Longshore, function: Callable[..., Any], *, name: str, options: Options, retry: Retry
+    ) -> None:
+        self.app = app
+        self.name = name
+        self.retry = retry
+        self.function = function
+        self.takes_context = takes_context(function)
+        self.arguments = Arguments(function, skip_first=self.takes_context)
+        self.result_codec: JsonCodec[R] = JsonCodec(result_type(function))
+        self._options = options
+        self._plain: Configured[P, R] = Configured(self, options)
+        self.__doc__ = function.__doc__
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        return self.function(*args, **kwargs)
+
+    def __repr__(self) -> str:
+        return f"<Task {self.name}>"
+
+    def call(self, *args: P.args, **kwargs: P.kwargs) -> Call[R]:
+        """A call to enqueue later, alone or with others.
+
+        Raises:
+            InvalidValue: the arguments do not fit, or one has no form in JSON.
+        """
+        return self._plain.call(*args, **kwargs)
+
+    def enqueue(self, *args: P.args, **kwargs: P.kwargs) -> Job[R]:
+        """Stores a job that will call the function with these arguments, and gives its handle.
+
+        Raises:
+            InvalidValue: the arguments do not fit, or one has no form in JSON.
+            Unavailable: the store did not answer; the job may be stored or not.
+        """
+        return self._plain.enqueue(*args, **kwargs)
+
+    def options(
+        self,
+        *,
+        id: str | None = None,
+        queue: str | None = None,
+        priority: int | None = None,
+        delay: Seconds = 0.0,
+        at: datetime | None = None,
+        expires: Seconds | datetime | None = None,
+        max_attempts: int | UnsetType | None = UNSET,
+        notes: Mapping[str, Any] | None = None,
+    ) -> Configured[P, R]:
+        """The same task, enqueued otherwise.
+
+        Args:
+            id: the job's id, instead of a generated one; enqueuing the same call again under it changes nothing.
+            queue: another queue.
+            priority: -32768 to 32767, higher first.
+            delay: not before so long from now.
+            at: not before that moment, which must have a time zone.
+            expires: not after so long from now, or that moment: the job becomes EXPIRED when it has not begun by then.
+            max_attempts: how often it may run; None for no limit.
+            notes: a JSON object that is kept with the job.
+        """
+        own = self._options
+        options = replace(
+            own,
+            id=id,
+            queue=queue if queue is not None else own.queue,
+            priority=priority if priority is not None else own.priority,
+            delay=delay,
+            at=at,
+            expires=expires,
+            max_attempts=max_attempts,
+            notes=notes or {},
+        )
+        return Configured(self, options)
+
+
+def takes_context(function: Callable[..., Any]) -> bool:
+    """Whether the first parameter is annotated as the `Context`."""
+    first = next(iter(inspect.signature(function).parameters.values()), None)
+    return first is not None and (
+        first.annotation in ("Context", "longshore.Context") or getattr(first.annotation, "is_context", False)
+    )
+
+
+def check_function(function: object) -> None:
+    """Refuses what cannot be looked up by name and called with arguments alone.
+
+    Raises:
+        ConfigurationError: it is a method, a class, a coroutine function or not callable.
+    """
+    if not inspect.isfunction(function):
+        raise ConfigurationError(
+            f"a task must be a plain function, so that a worker can call it by name; {function!r} is a "
+            f"{type(function).__name__}: write a function that calls it"
+        )
+    names = list(inspect.signature(function).parameters)
+    if names and names[0] in ("self", "cls"):
+        raise ConfigurationError(
+            f"a task must be a function; {function.__qualname__} is a method: a worker would have no object to call it "
+            "on. Write a function, and pass it what it needs"
+        )
+
+
+def new_job(call: Call[Any], identity: str, digest: bytes) -> NewJob:
+    """The job that a call becomes.
+
+    Raises:
+        InvalidValue: an option is not of the form that is needed.
+    """
+    options = call.options
+    if options.delay and options.at is not None:
+        raise InvalidValue("give delay or at, not both")
+    max_attempts = call.max_attempts if options.max_attempts is UNSET else options.max_attempts
+    expires = options.expires
+    if options.delay or options.at or expires is not None or options.notes:
+        return NewJob(
+            identity,
+            options.queue,
+            call.task,
+            call.payload,
+            Arguments.codec,
+            digest,
+            options.priority,
+            delay=microseconds(options.delay, name="delay"),
+            due=instant(options.at, name="at") if options.at else None,
+            expires_in=microseconds(expires, name="expires") if _is_length(expires) else None,
+            expires=instant(expires, name="expires") if isinstance(expires, datetime) else None,
+            max_attempts=max_attempts,
+            notes=options.notes,
+        )
+    return NewJob(
+        identity,
+        options.queue,
+        call.task,
+        call.payload,
+        Arguments.codec,
+        digest,
+        options.priority,
+        max_attempts=max_attempts,
+    )
+
+
+def _is_length(expires: Seconds | datetime | None) -> TypeGuard[Seconds]:
+    return expires is not None and not isinstance(expires, datetime)
