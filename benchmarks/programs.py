@@ -43,7 +43,7 @@ class Program:
     """One queue at one setting: what it promises, and what can be timed of it.
 
     ``comparable`` says that it keeps what any durable job queue has to keep: committed jobs survive a power cut, and
-    several workers may drain one queue. A program that does less is shown, but is never the best peer.
+    several workers (threads at least) may drain one queue. A program that does less is shown, never as the best peer.
     """
 
     title: str

@@ -85,8 +85,9 @@ def _take_by_hundreds(queue: SQLiteQueue, jobs: int) -> None:
 
 ACK_QUEUE = Program(
     title="persist-queue (SQLiteAckQueue)",
-    promise="Durable and at least once, but a job taken by a killed process waits until some process opens the "
-    "queue anew, which also hands out again what others are still running; no bulk, no results.",
+    promise="Durable and at least once for the threads of one process; two processes can be given the same job, and "
+    "what a killed one had taken waits until the queue is opened anew, which also hands out again what others are "
+    "still running; no bulk, no results.",
     phases={ENQUEUE_ONE: Phase(run=_enqueue_one, jobs=5_000), DRAIN: Phase(run=_drain, jobs=2_500)},
     pick_up=PickUp(serve=_serve, producer=_producer),
 )
