@@ -1,0 +1,14 @@
+"""The memory driver, proven by the kit."""
+
+import pytest
+
+from longshore.memory import MemoryDriver
+from longshore.testing import DriverSuite
+
+
+class TestMemoryDriver(DriverSuite):
+    driver = MemoryDriver
+
+    @pytest.fixture
+    def target(self):
+        return "memory://"
