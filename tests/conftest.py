@@ -10,6 +10,7 @@ from typing import NoReturn
 
 import hypothesis
 import pytest
+
 from budgets import Budgets, layers_in
 from engines import NoServer, Server, running
 

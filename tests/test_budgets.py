@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+
 from budgets import Budgets, Layer, layers_in, layers_of
 
 pytest_plugins = ["pytester"]

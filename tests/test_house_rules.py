@@ -7,8 +7,9 @@ import subprocess
 from collections.abc import Iterable
 from pathlib import Path
 
-import house_rules
 import pytest
+
+import house_rules
 
 REPOSITORY = Path(__file__).parent.parent
 CONTRACT = REPOSITORY / "src" / "longshore" / "contract.py"

@@ -12,9 +12,10 @@ from contextlib import ExitStack
 from pathlib import Path
 from urllib.parse import urlsplit
 
-import conftest
 import psutil
 import pytest
+
+import conftest
 from conftest import Serve
 from engines import NoServer, Origin, origins, running
 from engines.process import LocalServer, ServerFailed
