@@ -1,1 +1,45 @@
-"""A job queue for Python whose storage is chosen by a URL."""
+"""A job queue for Python whose storage is chosen by a URL.
+
+``from longshore import Longshore`` is where an application begins; `longshore.contract` is where a driver does.
+"""
+
+from longshore.app import Longshore
+from longshore.context import Context
+from longshore.contract import Features, State
+from longshore.jobs import Attempt, Job, JobInfo
+from longshore.retry import (
+    Discard,
+    Exponential,
+    Fixed,
+    Linear,
+    LinearThenExponential,
+    Polynomial,
+    Retry,
+    RetryIn,
+    Snooze,
+)
+from longshore.tasks import Call, Options, Task
+from longshore.worker.worker import Worker
+
+__all__ = [
+    "Attempt",
+    "Call",
+    "Context",
+    "Discard",
+    "Exponential",
+    "Features",
+    "Fixed",
+    "Job",
+    "JobInfo",
+    "Linear",
+    "LinearThenExponential",
+    "Longshore",
+    "Options",
+    "Polynomial",
+    "Retry",
+    "RetryIn",
+    "Snooze",
+    "State",
+    "Task",
+    "Worker",
+]

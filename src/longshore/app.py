@@ -196,20 +196,22 @@ class Longshore:
         if self._store is None or self._store_pid != os.getpid():
             with self._lock:
                 if self._store is None or self._store_pid != os.getpid():
-                    self._store = self.open_store(self._target, patience=self._patience)
+                    self._store = self._open_store()
                     self._store_pid = os.getpid()
-                    if self._migrate:
-                        self._store.migrate()
         return self._store
 
     def another_store(self) -> Guard:
         """Another connection to the same store, whose calls are not repeated."""
-        return self.open_store(self.store.driver.target, patience=0.0)
+        driver = self.store.driver
+        again = type(driver).connect(driver.target, clock=self._clock, **self._options)
+        return Guard(again, patience=0.0, max_payload=self._max_payload)
 
-    def open_store(self, target: Any, *, patience: float) -> Guard:
-        """A guarded connection with this application's options."""
-        driver = registry.connect(target, clock=self._clock, require=self._require, **self._options)
-        return Guard(driver, patience=patience, max_payload=self._max_payload)
+    def _open_store(self) -> Guard:
+        driver = registry.connect(self._target, clock=self._clock, require=self._require, **self._options)
+        store = Guard(driver, patience=self._patience, max_payload=self._max_payload)
+        if self._migrate:
+            store.migrate()
+        return store
 
     def close(self) -> None:
         """Closes the store, unless a live handle was handed in."""

@@ -1,4 +1,4 @@
-"""Leases: how a process shows that it lives, and how the jobs of one that does not come free. See docs/design/leases.md.
+"""Leases: how a process shows that it lives, and how the jobs of one that does not come free (docs/design/leases.md).
 
 A holder is one incarnation of one process. Its lease is one record of kind ``holder`` that lives for the lease's time
 and is renewed by compare-and-set, so that there is no write for each job. A rescuer must create that same record anew,
@@ -13,12 +13,25 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from itertools import count, islice
-from typing import Any, Final
+from typing import Final
 
 import msgspec
 from msgspec import Struct
 
-from longshore.contract import HELD, By, Change, Duration, Instant, Outcome, State, StoredJob, Where, Write
+from longshore.contract import (
+    HELD,
+    Answer,
+    By,
+    Change,
+    Duration,
+    Fields,
+    Instant,
+    Outcome,
+    State,
+    StoredJob,
+    Where,
+    Write,
+)
 from longshore.durations import microseconds
 from longshore.errors import LeaseLost
 from longshore.guard import Guard
@@ -128,11 +141,6 @@ class Lease:
         return store.write([Write(KIND, self.holder, value, version, self._length)])[0]
 
 
-def worker_topic(holder: str) -> str:
-    """What wakes the worker that a holder is an incarnation of."""
-    return f"worker:{holder.rpartition('.')[0]}"
-
-
 def lapsed_holders(store: Guard) -> list[str]:
     """Who holds jobs without a lease."""
     holders = [str(holder) for (holder,) in store.count(By.HOLDER)]
@@ -163,21 +171,25 @@ def rescue(store: Guard, holder: str, *, by: str, lease: Duration) -> Rescued | 
     now = store.now()
     pending = ended = 0
     for jobs in _batches(store, holder):
-        changes = [_rescue_change(job, now) for job in jobs]
-        answers = store.update(changes)
-        refused = {change.id for change, answer in zip(changes, answers, strict=True) if answer.cancel_asked}
-        late = [move(RESCUE_CANCELLED, job) for job in jobs if job.id in refused and not job.cancel_asked]
-        answers += store.update(late) if late else []
-        topics = []
-        for job, change, answer in zip([*jobs, *jobs], [*changes, *late], answers, strict=False):
-            if answer.outcome is Outcome.MOVED and change.to is State.PENDING:
-                pending += 1
-                topics.append(f"queue:{job.queue}")
-            elif answer.outcome is Outcome.MOVED:
-                ended += 1
-                topics.append(ended_topic(change.id))
-        store.wake(sorted(set(topics)))
+        moved = [(job, change) for job, change, _ in _moved(store, jobs, now)]
+        again = [job for job, change in moved if change.to is State.PENDING]
+        pending += len(again)
+        ended += len(moved) - len(again)
+        store.wake(
+            sorted({f"queue:{job.queue}" for job in again})
+            + [ended_topic(job.id) for job, change in moved if change.to is not State.PENDING]
+        )
     return Rescued(pending, ended)
+
+
+def _moved(store: Guard, jobs: list[StoredJob], now: Instant) -> Iterator[tuple[StoredJob, Change, Answer]]:
+    changes = [_rescue_change(job, now) for job in jobs]
+    answered = list(zip(jobs, changes, store.update(changes), strict=True))
+    # Somebody asked to cancel after the jobs were read.
+    late = [job for job, change, answer in answered if answer.outcome is Outcome.REFUSED and answer.cancel_asked]
+    cancels = [move(RESCUE_CANCELLED, job) for job in late]
+    answered += zip(late, cancels, store.update(cancels) if cancels else [], strict=True)
+    return (each for each in answered if each[2].outcome is Outcome.MOVED)
 
 
 def _batches(store: Guard, holder: str) -> Iterator[list[StoredJob]]:
@@ -194,8 +206,8 @@ def _rescue_change(job: StoredJob, now: Instant) -> Change:
     record = Attempt(
         "crashed", job.attempt, job.generation, job.holder or "", job.started or now, now, "its worker went away"
     )
-    fields: Any = {"attempt_record": msgspec.json.encode(record)}
+    fields: Fields = {"attempt_record": msgspec.json.encode(record)}
     if job.crashes + 1 > job.max_crashes:
         return move(ABANDON, job, fields)
-    delay = microseconds(rescue_delay(job.crashes + 1))
-    return move(RESCUE, job, {**fields, "delay": delay})
+    fields["delay"] = microseconds(rescue_delay(job.crashes + 1))
+    return move(RESCUE, job, fields)

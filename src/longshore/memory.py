@@ -45,7 +45,7 @@ from longshore.contract import (
     Write,
 )
 from longshore.errors import ConfigurationError, Unsupported
-from longshore.memory_store import Ear, MemoryStore, Place
+from longshore.memory_store import DEFAULT_NAMESPACE, Ear, MemoryStore, Place
 
 EXPIRED_PER_CALL = 1_000
 
@@ -72,8 +72,8 @@ class MemoryDriver(Driver):
     def connect(cls, target: Any, *, clock: Clock | None = None, **options: Any) -> Self:
         if isinstance(target, str):
             options = dict(parse_qsl(urlsplit(target).query)) | options
-            target = MemoryStore()
-        namespace = options.pop("namespace", "longshore")
+            target = MemoryStore(options.get("namespace", DEFAULT_NAMESPACE))
+        namespace = options.pop("namespace", target.namespace)
         if options:
             raise ConfigurationError(f"the memory driver knows the option namespace, not {', '.join(options)}")
         return cls(target, namespace, clock)

@@ -13,6 +13,8 @@ from msgspec.structs import replace
 
 from longshore.contract import Change, Instant, Record, State, StoredJob
 
+DEFAULT_NAMESPACE = "longshore"
+
 
 class Place(NamedTuple):
     """Where a pending job stands among the others: priority (high first), due time, id."""
@@ -184,7 +186,8 @@ class Room:
 class MemoryStore:
     """A store in this process's memory: give it to `Longshore` or to another `MemoryDriver.connect`."""
 
-    def __init__(self) -> None:
+    def __init__(self, namespace: str = DEFAULT_NAMESPACE) -> None:
+        self.namespace = namespace
         self.lock = threading.RLock()
         self._rooms: dict[str, Room] = {}
 

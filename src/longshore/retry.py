@@ -94,7 +94,7 @@ class Retry(Struct, frozen=True):
 
     def delay_after(self, failed: int, error: BaseException, max_attempts: int | None) -> float | None:
         """Seconds until the next attempt after ``failed`` of them, None when there is none."""
-        if isinstance(error, Discard | self.discard) or (max_attempts is not None and failed >= max_attempts):
+        if isinstance(error, (Discard, *self.discard)) or (max_attempts is not None and failed >= max_attempts):
             return None
         if isinstance(error, RetryIn):
             return _seconds(error.delay)

@@ -8,8 +8,8 @@ from longshore.contract import SECOND, Instant
 class Contact:
     """The contact of this process with the store, from which it judges others.
 
-    After an outage everybody's lease has lapsed though everybody lives, and so it is when the store's clock jumps or the
-    machine has slept. So nobody rescues before two heartbeats of unbroken contact, nor for one lease after a jump.
+    After an outage everybody's lease has lapsed though everybody lives, and so it is when the store's clock jumps or
+    the machine has slept. So nobody rescues before two heartbeats of unbroken contact, nor for one lease after a jump.
 
     Args:
         heartbeat: seconds.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import logging
 import time
 import traceback
 from typing import TYPE_CHECKING, Any
@@ -14,13 +15,14 @@ from longshore.contract import SECOND, Change, Fields, StoredJob
 from longshore.durations import microseconds
 from longshore.errors import InvalidValue, TooLarge
 from longshore.jobs import Attempt
-from longshore.retry import Discard, Snooze
+from longshore.retry import Discard, Retry, Snooze
 from longshore.states import DISCARD, FAIL, FINISH, GIVE_UP, RELEASE, SNOOZE, STOP, Event, move
 
 if TYPE_CHECKING:
     from longshore.app import Longshore
     from longshore.tasks import Task
 
+_log = logging.getLogger("longshore.worker")
 ATTEMPT_BYTES = 8 * 1024
 UNREADABLE_PAUSE = 30.0
 """Seconds at least before arguments that could not be read are tried again: a newer process may take them."""
@@ -51,8 +53,7 @@ def perform(app: Longshore, job: StoredJob) -> Change:
     except Interrupted:
         return move(RELEASE, job)
     except BaseException as error:  # noqa: BLE001 - also SystemExit: a task that exits has failed
-        delay = task.retry.delay_after(job.attempt, error, job.max_attempts)
-        return _failure(job, error, began, delay)
+        return _failure(job, error, began, _delay(task, job, error))
     return _finish(app, task, job, result, began)
 
 
@@ -91,8 +92,16 @@ def _at_least_unreadable(app: Longshore, job: StoredJob, error: Exception) -> fl
     task = app.tasks.get(job.task)
     if task is None:
         return UNREADABLE_PAUSE
-    delay = task.retry.delay_after(job.attempt, error, job.max_attempts)
+    delay = _delay(task, job, error)
     return None if delay is None else max(delay, UNREADABLE_PAUSE)
+
+
+def _delay(task: Task[..., Any], job: StoredJob, error: BaseException) -> float | None:
+    try:
+        return task.retry.delay_after(job.attempt, error, job.max_attempts)
+    except Exception:  # noqa: BLE001 - an application's own delay rule may raise anything, and the job must not be lost
+        _log.exception("the retry policy of %s failed; using the default one", task.name)
+        return Retry().delay_after(job.attempt, error, job.max_attempts)
 
 
 def _failure(job: StoredJob, error: BaseException, began: float, delay: float | None) -> Change:

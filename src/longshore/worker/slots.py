@@ -15,12 +15,20 @@ from longshore.worker.performing import Interrupted
 class Run:
     """A claimed job on its way through a worker."""
 
-    __slots__ = ("job", "slot", "taken")
+    __slots__ = ("interrupted", "job", "slot", "taken")
 
     def __init__(self, job: StoredJob, taken: float) -> None:
         self.job = job
         self.taken = taken
         self.slot: Slot | None = None
+        self.interrupted = False
+
+    def interrupt(self, reason: type[Interrupted]) -> None:
+        """Raises ``reason`` inside the run, once only; a run that has not begun never will."""
+        if not self.interrupted:
+            self.interrupted = True
+            if self.slot is not None:
+                self.slot.interrupt(self, reason)
 
 
 Perform = Callable[[StoredJob], Change]
@@ -52,12 +60,14 @@ class Slot(threading.Thread):
                 ctypes.pythonapi.PyThreadState_SetAsyncExc(ctypes.c_ulong(self.ident), ctypes.py_object(reason))
 
     def _perform_interruptibly(self, run: Run) -> Change | None:
-        # The exception may arrive anywhere between the two locks, so also just outside `perform`: then there is no
-        # change, and the courier hands the job back.
+        # The exception arrives, once, anywhere before `_current` is cleared, so perhaps outside `perform`: then there
+        # is no change, and the courier hands the job back.
         try:
             with self._guard:
-                self._current = run
                 run.slot = self
+                if run.interrupted:
+                    return None
+                self._current = run
             try:
                 return self._perform(run.job)
             finally:

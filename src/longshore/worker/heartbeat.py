@@ -1,0 +1,72 @@
+"""The thread that keeps a worker's lease alive, on a connection of its own."""
+
+from __future__ import annotations
+
+import logging
+import random
+import threading
+import time
+from collections.abc import Callable
+
+from longshore.errors import LeaseLost, StoreError
+from longshore.guard import Guard
+from longshore.holders import Lease
+from longshore.worker.contact import Contact
+from longshore.worker.courier import Courier
+from longshore.worker.settings import WorkerSettings
+from longshore.worker.upkeep import Upkeep
+
+_log = logging.getLogger("longshore.worker")
+
+
+class Heartbeat(threading.Thread):
+    """Renews the lease, has the courier compare what it holds, and does chores."""
+
+    def __init__(
+        self,
+        connect: Callable[[], Guard],
+        lease: Lease,
+        courier: Courier,
+        settings: WorkerSettings,
+        *,
+        monotonic: Callable[[], float] = time.monotonic,
+    ) -> None:
+        super().__init__(name="longshore-heartbeat", daemon=True)
+        self._connect = connect
+        self._store: Guard | None = None
+        self._lease = lease
+        self._courier = courier
+        self._settings = settings
+        self._monotonic = monotonic
+        self._contact = Contact(settings.heartbeat, settings.lease)
+        self._upkeep = Upkeep(lease, settings)
+        self._ended = threading.Event()
+
+    def run(self) -> None:
+        """Beats until it is stopped."""
+        while not self._ended.wait(self._beat()):
+            pass
+        if self._store is not None:
+            self._store.close()
+
+    def stop(self) -> None:
+        """Ends the thread at its next turn."""
+        self._ended.set()
+
+    def _beat(self) -> float:
+        """One beat; gives the seconds until the next: soon, when the store is away."""
+        try:
+            if self._store is None:
+                self._store = self._connect()
+            self._lease.renew(self._store)
+            self._contact.held(self._monotonic(), self._store.now())
+            self._courier.look_at_held()
+            self._upkeep.work(self._store, may_rescue=self._contact.may_rescue(self._monotonic()))
+        except LeaseLost as error:
+            _log.warning("%s", error)
+            self._courier.look_at_held()
+        except StoreError as error:
+            _log.warning("no heartbeat: %s", error)
+            self._contact.broken()
+            return min(1.0, self._settings.heartbeat / 4) * random.uniform(0.75, 1.25)
+        return self._settings.heartbeat

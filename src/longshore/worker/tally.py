@@ -1,0 +1,54 @@
+"""What a worker has done, and how fast."""
+
+from __future__ import annotations
+
+from longshore.contract import Answer, Change, Outcome, State
+
+
+class Tally:
+    """How many runs ended how, since the worker began. Written by its courier, read by anybody."""
+
+    def __init__(self) -> None:
+        self.succeeded = 0
+        self.failed = 0
+        self.cancelled = 0
+        self.again = 0
+        self.refused = 0
+        self.void = 0
+
+    def settled(self, change: Change, answer: Answer) -> None:
+        """Counts one run."""
+        if answer.outcome is Outcome.REFUSED:
+            self.refused += 1
+        elif change.to is State.SUCCEEDED:
+            self.succeeded += 1
+        elif change.to is State.PENDING:
+            self.again += 1
+        elif change.to is State.CANCELLED:
+            self.cancelled += 1
+        else:
+            self.failed += 1
+
+    def __repr__(self) -> str:
+        return f"<Tally {', '.join(f'{name}={value}' for name, value in vars(self).items())}>"
+
+
+class Pace:
+    """How long a run takes, as a moving average."""
+
+    _WEIGHT = 0.1
+    _LEAST_SECONDS = 1e-5
+
+    def __init__(self) -> None:
+        self._mean: float | None = None
+
+    def took(self, seconds: float) -> None:
+        """A run took so long."""
+        mean = self._mean
+        self._mean = seconds if mean is None else mean + self._WEIGHT * (seconds - mean)
+
+    def expected(self, seconds: float, slots: int) -> int:
+        """How many runs the slots will begin within so many seconds; 0 while nothing is known."""
+        if self._mean is None:
+            return 0
+        return int(slots * seconds / max(self._mean, self._LEAST_SECONDS))

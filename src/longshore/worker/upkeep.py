@@ -1,0 +1,83 @@
+"""Chores that keep a store in order; any worker does them, and no two at once."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from msgspec import Struct
+
+from longshore.contract import ENDED, Order, State, Where, Write
+from longshore.durations import microseconds
+from longshore.guard import Guard
+from longshore.holders import lapsed_holders, rescue
+from longshore.jobs import ended_topic
+from longshore.states import EXPIRE, move
+from longshore.worker.settings import WorkerSettings
+
+if TYPE_CHECKING:
+    from longshore.holders import Lease
+
+_log = logging.getLogger("longshore.upkeep")
+_BATCH = 500
+
+
+class Chore(Struct, frozen=True):
+    """Something to be done once in a while by one of all workers."""
+
+    name: str
+    every: float
+    work: Callable[[Guard], int]
+
+
+class Upkeep:
+    """Does the chores that are due and that nobody else has begun.
+
+    Each has a record that lives for the chore's interval: who creates it does this round. One who dies while at it
+    leaves the rest to the next round.
+    """
+
+    def __init__(self, lease: Lease, settings: WorkerSettings) -> None:
+        self._lease = lease
+        self._settings = settings
+        minute = 4 * settings.heartbeat
+        self._chores = (
+            Chore("expire", minute, expire_overdue),
+            Chore("remove ended", minute, self._remove_ended),
+        )
+
+    def work(self, store: Guard, *, may_rescue: bool) -> None:
+        """One bounded batch of each chore."""
+        if may_rescue:
+            self._rescue(store)
+        for chore in self._chores:
+            if self._wins(store, chore.name, chore.every):
+                chore.work(store)
+
+    def _wins(self, store: Guard, name: str, every: float) -> bool:
+        mine = Write("chore", name, self._lease.worker.encode(), 0, microseconds(every))
+        return store.write([mine])[0] is not None
+
+    def _rescue(self, store: Guard) -> None:
+        for holder in lapsed_holders(store):
+            done = rescue(store, holder, by=self._lease.worker, lease=microseconds(self._settings.lease))
+            if done is not None:
+                _log.warning("rescued the jobs of %s: %d run again, %d ended", holder, done.pending, done.ended)
+
+    def _remove_ended(self, store: Guard) -> int:
+        succeeded = microseconds(self._settings.keep_succeeded)
+        removed = store.delete(Where(states=(State.SUCCEEDED,), ended=succeeded), limit=_BATCH)
+        others = tuple(ENDED - {State.SUCCEEDED})
+        removed += store.delete(Where(states=others, ended=microseconds(self._settings.keep_ended)), limit=_BATCH)
+        return len(removed)
+
+
+def expire_overdue(store: Guard) -> int:
+    """Ends jobs that were not begun in time and that no claim has met."""
+    queued = (State.WAITING, State.PENDING)
+    jobs = store.select(Where(states=queued, expired=0), order=Order.OLDEST, limit=_BATCH, body=False).jobs
+    if jobs:
+        store.update([move(EXPIRE, job) for job in jobs])
+        store.wake([ended_topic(job.id) for job in jobs if job.awaited])
+    return len(jobs)

@@ -1,0 +1,132 @@
+"""A worker: its courier, its slots, its heartbeat and its ear, started and stopped together."""
+
+from __future__ import annotations
+
+import logging
+import threading
+from typing import TYPE_CHECKING, Self
+
+from longshore.contract import StoredJob
+from longshore.errors import StoreError
+from longshore.guard import Guard
+from longshore.holders import Lease
+from longshore.worker.courier import Courier
+from longshore.worker.ear import Ear
+from longshore.worker.heartbeat import Heartbeat
+from longshore.worker.performing import perform
+from longshore.worker.settings import WorkerSettings
+from longshore.worker.slots import Slots
+from longshore.worker.tally import Tally
+
+if TYPE_CHECKING:
+    from longshore.app import Longshore
+    from longshore.contract import Change
+
+_log = logging.getLogger("longshore.worker")
+
+
+class Worker:
+    """Runs jobs in this process: ``with app.worker(): …`` in the background, ``app.worker().run()`` in the foreground.
+
+    A worker is used once.
+    """
+
+    def __init__(self, app: Longshore, settings: WorkerSettings) -> None:
+        self._app = app
+        self._settings = settings
+        self._lease = Lease(settings.lease, queues=settings.queues, slots=settings.slots)
+        self._thread: threading.Thread | None = None
+        self._courier: Courier | None = None
+        self._until_empty = False
+        self._stopping = threading.Event()
+
+    def __enter__(self) -> Self:
+        self.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.stop()
+
+    @property
+    def holder(self) -> str:
+        """Under which name it holds jobs now."""
+        return self._lease.holder
+
+    @property
+    def tally(self) -> Tally:
+        """What it has done so far."""
+        return self._courier.tally if self._courier else Tally()
+
+    def start(self) -> None:
+        """Begins to work in the background.
+
+        Raises:
+            Unavailable: the store does not answer.
+        """
+        store = self._prepare()
+        self._thread = threading.Thread(target=self._work, args=(store,), name="longshore-courier", daemon=True)
+        self._thread.start()
+
+    def run(self, *, until_empty: bool = False) -> Tally:
+        """Works in this thread until `stop` is called; with ``until_empty`` until no job is due and none runs here.
+
+        Raises:
+            Unavailable: the store does not answer at the start.
+        """
+        self._until_empty = until_empty
+        self._work(self._prepare())
+        return self.tally
+
+    def stop(self, *, drain: float | None = None) -> None:
+        """Takes nothing more, lets what runs run on for ``drain`` seconds, then interrupts it, hands it back, and ends.
+
+        Called from a signal handler or another thread; in the background it returns when all has ended.
+        """
+        self._stopping.set()
+        if self._courier is not None:
+            self._courier.drain(self._settings.drain if drain is None else drain)
+        if self._thread is not None and self._thread is not threading.current_thread():
+            self._thread.join()
+
+    def _prepare(self) -> Guard:
+        self._app.store  # noqa: B018 - the schema must be there before other connections are
+        store = self._app.another_store()
+        self._lease.begin(store)
+        courier = Courier(store, self._lease, self._settings, lambda: frozenset(self._app.tasks))
+        courier.slots = Slots(self._settings.slots, self._perform, courier.report)
+        if self._until_empty:
+            courier.stop_when_empty()
+        self._courier = courier
+        if self._stopping.is_set():
+            courier.drain(0)
+        return store
+
+    def _perform(self, job: StoredJob) -> Change:
+        return perform(self._app, job)
+
+    def _work(self, store: Guard) -> None:
+        assert self._courier is not None
+        courier = self._courier
+        heartbeat = Heartbeat(self._app.another_store, self._lease, courier, self._settings)
+        ear = Ear(store, [f"queue:{queue}" for queue in self._settings.queues], courier)
+        courier.slots.start()
+        heartbeat.start()
+        ear.start()
+        try:
+            courier.run()
+        finally:
+            ear.stop()
+            heartbeat.stop()
+            courier.slots.stop()
+            ear.join()
+            heartbeat.join()
+            self._leave(store)
+
+    def _leave(self, store: Guard) -> None:
+        try:
+            if self._lease.is_valid():
+                self._lease.end(store)
+        except StoreError as error:
+            _log.warning("the lease of %s ends by itself: %s", self._lease.holder, error)
+        finally:
+            store.close()
