@@ -220,6 +220,11 @@ class Longshore:
                 self._store.close()
             self._store = None
 
+    def use(self, target: Any) -> None:
+        """Puts the jobs into another store from now on: for programs that are told where by an option."""
+        self.close()
+        self._target = target
+
     def result_codec(self, task: str) -> JsonCodec[Any]:
         """How results of a task are stored: as annotated if the task is registered here."""
         known = self.tasks.get(task)

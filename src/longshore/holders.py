@@ -63,6 +63,7 @@ class Lease:
     Args:
         length: seconds.
         queues, slots: shown to operators.
+        announce: told each new name before it holds anything.
         monotonic: the process's own clock, in seconds.
     """
 
@@ -72,11 +73,13 @@ class Lease:
         *,
         queues: tuple[str, ...] = (),
         slots: int = 0,
+        announce: Callable[[str], None] = lambda holder: None,
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
         self.worker = f"{socket.gethostname()[:60]}.{os.getpid()}.{IdMaker()()[-8:]}"
         self.holder = ""
         self._length = microseconds(length)
+        self._announce = announce
         self._monotonic = monotonic
         self._about = HolderRecord(socket.gethostname(), os.getpid(), 0, queues, slots)
         self._incarnations = count(1)
@@ -91,6 +94,7 @@ class Lease:
         with self._lock:
             self.holder = f"{self.worker}.{next(self._incarnations)}"
             self._version = 0
+            self._announce(self.holder)
             self._renew(store)
             self._lost = False
 

@@ -11,7 +11,7 @@ import msgspec
 from msgspec import Struct
 
 from longshore.codecs import JsonCodec
-from longshore.contract import ENDED, HELD, UNENDED, Change, Instant, Outcome, State, StoredJob, Where
+from longshore.contract import ENDED, HELD, SECOND, UNENDED, Change, Instant, State, StoredJob, Where
 from longshore.durations import Seconds, microseconds, moment, moment_or_none
 from longshore.errors import Blocked, JobFailed, JobRemoved, NotReady
 
@@ -159,19 +159,16 @@ class Job(Generic[R]):
         return found[0]
 
     def _wait(self, timeout: Seconds | None) -> StoredJob:
-        if self._app.is_inside_task():
-            job = self._read()
-            if job.state not in ENDED:
-                raise Blocked(f"a task cannot wait for job {self.id}: its slot would be taken while it waits")
+        ends = None if timeout is None else time.monotonic() + microseconds(timeout, name="timeout") / SECOND
+        job = self._read()
+        if job.state in ENDED:
             return job
-        ends = None if timeout is None else time.monotonic() + microseconds(timeout, name="timeout") / 1e6
+        if self._app.is_inside_task():
+            raise Blocked(f"a task cannot wait for job {self.id}: its slot would be taken while it waits")
         listener = self._app.store.listen([ended_topic(self.id)])
         try:
-            asked = False
+            self._ask_to_be_told()
             while (job := self._read()).state not in ENDED:
-                if not asked:
-                    asked = self._ask_to_be_told()
-                    continue
                 left = _RECHECK_SECONDS if ends is None else min(_RECHECK_SECONDS, ends - time.monotonic())
                 if left <= 0:
                     raise NotReady(f"job {self.id} is {job.state.name.lower()} and has not ended within {timeout}")
@@ -180,9 +177,8 @@ class Job(Generic[R]):
         finally:
             listener.close()
 
-    def _ask_to_be_told(self) -> bool:
-        change = Change(self.id, None, {"awaited": True}, UNENDED)
-        return self._app.store.update([change])[0].outcome is Outcome.MOVED
+    def _ask_to_be_told(self) -> None:
+        self._app.store.update([Change(self.id, None, {"awaited": True}, UNENDED)])
 
 
 def ended_topic(identity: str) -> str:

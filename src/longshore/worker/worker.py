@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import threading
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Self
 
 from longshore.contract import StoredJob
@@ -28,13 +29,15 @@ _log = logging.getLogger("longshore.worker")
 class Worker:
     """Runs jobs in this process: ``with app.worker(): …`` in the background, ``app.worker().run()`` in the foreground.
 
-    A worker is used once.
+    A worker is used once. ``announce`` is told each name under which it will hold jobs.
     """
 
-    def __init__(self, app: Longshore, settings: WorkerSettings) -> None:
+    def __init__(
+        self, app: Longshore, settings: WorkerSettings, *, announce: Callable[[str], None] = lambda holder: None
+    ) -> None:
         self._app = app
         self._settings = settings
-        self._lease = Lease(settings.lease, queues=settings.queues, slots=settings.slots)
+        self._lease = Lease(settings.lease, queues=settings.queues, slots=settings.slots, announce=announce)
         self._thread: threading.Thread | None = None
         self._courier: Courier | None = None
         self._until_empty = False
@@ -80,13 +83,20 @@ class Worker:
     def stop(self, *, drain: float | None = None) -> None:
         """Takes nothing more, lets what runs run on for ``drain`` seconds, then interrupts it, hands it back, and ends.
 
-        Called from a signal handler or another thread; in the background it returns when all has ended.
+        Returns when all has ended.
         """
-        self._stopping.set()
-        if self._courier is not None:
-            self._courier.drain(self._settings.drain if drain is None else drain)
+        self._drain(self._settings.drain if drain is None else drain)
         if self._thread is not None and self._thread is not threading.current_thread():
             self._thread.join()
+
+    def ask_to_stop(self, *, now: bool = False) -> None:
+        """Begins the same and returns at once: for signal handlers. ``now`` interrupts what runs without waiting."""
+        self._drain(0.0 if now else self._settings.drain)
+
+    def _drain(self, seconds: float) -> None:
+        self._stopping.set()
+        if self._courier is not None:
+            self._courier.drain(seconds)
 
     def _prepare(self) -> Guard:
         self._app.store  # noqa: B018 - the schema must be there before other connections are

@@ -1,0 +1,78 @@
+"""The commands that operators type."""
+
+from __future__ import annotations
+
+import logging
+import sys
+from typing import Annotated
+
+import typer
+
+from longshore import registry
+from longshore.errors import MissingPackage
+
+commands = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
+
+AppName = Annotated[str, typer.Argument(envvar="LONGSHORE_APP", help="The application, as module:attribute.")]
+Url = Annotated[str | None, typer.Option(envvar="LONGSHORE_URL", help="Another store than the application's own.")]
+
+
+@commands.callback()
+def _longshore() -> None:
+    """A job queue for Python whose storage is chosen by a URL."""
+
+
+@commands.command()
+def worker(
+    app: AppName,
+    url: Url = None,
+    queue: Annotated[list[str] | None, typer.Option("--queue", "-q", help="Whose jobs to take; repeatable.")] = None,
+    processes: Annotated[int, typer.Option("--processes", "-p", min=1, help="How many processes.")] = 1,
+    slots: Annotated[int, typer.Option("--slots", "-s", min=1, help="Jobs that one process runs at a time.")] = 10,
+    until_empty: Annotated[bool, typer.Option("--until-empty", help="End when no job is due.")] = False,
+    drain: Annotated[float, typer.Option(help="Seconds that running jobs have after SIGTERM.")] = 25.0,
+    verbose: Annotated[bool, typer.Option("--verbose", "-v", help="Log what happens.")] = False,
+) -> None:
+    """Runs jobs until it is told to stop by SIGTERM or Ctrl-C."""
+    from longshore.worker.settings import WorkerSettings
+    from longshore.worker.supervisor import Supervisor
+
+    logging.basicConfig(level=logging.INFO if verbose else logging.WARNING, format="%(asctime)s %(name)s %(message)s")
+    settings = WorkerSettings(queues=tuple(queue or ["default"]), slots=slots, drain=drain)
+    supervisor = Supervisor(app, processes=processes, url=url, settings=settings, until_empty=until_empty)
+    raise typer.Exit(supervisor.run())
+
+
+@commands.command()
+def conformance(
+    url: Annotated[str, typer.Argument(envvar="LONGSHORE_URL", help="A store that may be filled and emptied.")],
+    layer: Annotated[list[str] | None, typer.Option(help="Only this layer of the kit; repeatable.")] = None,
+    json: Annotated[bool, typer.Option("--json", help="As JSON.")] = False,
+    keyword: Annotated[str | None, typer.Option("-k", help="Only tests whose names match.")] = None,
+) -> None:
+    """Proves a driver: prints what was promised, tested, refused and skipped; exits with 1 when anything failed."""
+    from longshore.testing.__main__ import run_conformance
+
+    raise typer.Exit(run_conformance(url, layers=layer or (), as_json=json, keyword=keyword))
+
+
+@commands.command()
+def migrate(url: Annotated[str, typer.Argument(envvar="LONGSHORE_URL", help="The store.")]) -> None:
+    """Creates a store's schema, or brings it up to date."""
+    driver = registry.connect(url)
+    try:
+        driver.migrate()
+    finally:
+        driver.close()
+    print(f"the schema of {registry.without_password(url)} is up to date")
+
+
+@commands.command()
+def drivers() -> None:
+    """Lists the installed drivers."""
+    for name in registry.installed():
+        try:
+            loaded = registry.load(name)
+            print(f"{name}://  {loaded.__module__}.{loaded.__qualname__}")
+        except MissingPackage as error:
+            print(f"{name}://  {error}", file=sys.stderr)

@@ -1,0 +1,71 @@
+"""One worker process of a supervisor: ``python -m longshore.worker.child``.
+
+It is told what to do by one line of JSON on its standard input, which ends when the supervisor does: then it stops too.
+It says under which names it holds jobs on the file descriptor that it was given.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import sys
+import threading
+from types import FrameType
+
+import msgspec
+from msgspec import Struct
+
+from longshore.loading import load_app
+from longshore.worker.settings import WorkerSettings
+from longshore.worker.worker import Worker
+
+
+class Orders(Struct, frozen=True):
+    """What a supervisor tells its children."""
+
+    app: str
+    settings: WorkerSettings
+    report: int
+    url: str | None = None
+    until_empty: bool = False
+
+
+def main() -> int:
+    """Works until it is told to stop; gives the exit code."""
+    orders = msgspec.json.decode(sys.stdin.buffer.readline(), type=Orders)
+    app = load_app(orders.app)
+    if orders.url is not None:
+        app.use(orders.url)
+
+    def announce(holder: str) -> None:
+        os.write(orders.report, json.dumps(holder).encode() + b"\n")
+
+    worker = Worker(app, orders.settings, announce=announce)
+    _stop_on_signals(worker)
+    threading.Thread(target=_stop_with_supervisor, args=(worker,), name="longshore-orders", daemon=True).start()
+    worker.run(until_empty=orders.until_empty)
+    app.close()
+    return 0
+
+
+def _stop_on_signals(worker: Worker) -> None:
+    asked = 0
+
+    def stop(_signal: int, _frame: FrameType | None) -> None:
+        nonlocal asked
+        asked += 1
+        worker.ask_to_stop(now=asked > 1)
+
+    signal.signal(signal.SIGTERM, stop)
+    signal.signal(signal.SIGINT, stop)
+
+
+def _stop_with_supervisor(worker: Worker) -> None:
+    while sys.stdin.buffer.read(4096):
+        pass
+    worker.ask_to_stop()
+
+
+if __name__ == "__main__":
+    sys.exit(main())

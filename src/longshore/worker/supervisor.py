@@ -1,0 +1,229 @@
+"""Several worker processes, kept alive and ended together."""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import selectors
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from types import FrameType
+from typing import Self
+
+import msgspec
+
+from longshore.durations import microseconds
+from longshore.errors import ConfigurationError, StoreError
+from longshore.holders import end_lease, rescue
+from longshore.loading import load_app
+from longshore.worker.child import Orders
+from longshore.worker.settings import WorkerSettings
+
+_log = logging.getLogger("longshore.supervisor")
+_STEADY = 5.0
+"""Seconds after which a child is said to have begun well."""
+_LONGEST_PAUSE = 30.0
+
+
+class Child:
+    """One worker process, and the names under which it held jobs."""
+
+    def __init__(self, orders: Orders) -> None:
+        self.report, write = os.pipe()
+        self.holders: list[str] = []
+        self.began = time.monotonic()
+        self._unread = b""
+        try:
+            # By exec and in a session of its own: nothing is carried over, and Ctrl-C reaches the supervisor alone.
+            self.process = subprocess.Popen(
+                [sys.executable, "-m", "longshore.worker.child"],
+                stdin=subprocess.PIPE,
+                pass_fds=[write],
+                start_new_session=True,
+            )
+        finally:
+            os.close(write)
+        assert self.process.stdin is not None
+        told = msgspec.json.encode(msgspec.structs.replace(orders, report=write))
+        self.process.stdin.write(told + b"\n")
+        self.process.stdin.flush()
+
+    def read_report(self) -> bool:
+        """Reads the names it has reported; False when it has ended."""
+        data = os.read(self.report, 65_536)
+        *lines, self._unread = (self._unread + data).split(b"\n")
+        self.holders += [json.loads(line) for line in lines]
+        return bool(data)
+
+    def signal(self, number: int) -> None:
+        """Sends a signal, if it is still there."""
+        self.process.send_signal(number)
+
+    def end(self) -> int:
+        """Waits for its end, and gives its exit code."""
+        os.close(self.report)
+        if self.process.stdin is not None:
+            self.process.stdin.close()
+        return self.process.wait()
+
+
+class Supervisor:
+    """Runs ``processes`` workers of an application until it is told to stop.
+
+    One that dies is replaced, and its jobs are freed at once. If the supervisor itself is killed, the workers notice,
+    finish what they run, and end.
+
+    Args:
+        app: ``module:attribute``.
+        url: another store than the application's own.
+        until_empty: the workers end when no job is due.
+    """
+
+    def __init__(
+        self,
+        app: str,
+        *,
+        processes: int = 2,
+        url: str | None = None,
+        settings: WorkerSettings | None = None,
+        until_empty: bool = False,
+    ) -> None:
+        if processes < 1:
+            raise ConfigurationError(f"processes must be at least 1; it is {processes}")
+        self._app = load_app(app)
+        if url is not None:
+            self._app.use(url)
+        self._settings = settings or WorkerSettings()
+        self._orders = Orders(app, self._settings, -1, url, until_empty)
+        self._count = processes
+        self._children: list[Child] = []
+        self._selector = selectors.DefaultSelector()
+        self._wake_read, self._wake_write = os.pipe()
+        self._selector.register(self._wake_read, selectors.EVENT_READ, None)
+        self._thread: threading.Thread | None = None
+        self._stops = 0
+        self._kill_at: float | None = None
+        self._deaths = 0
+        self._start_at: list[float] = []
+
+    def __enter__(self) -> Self:
+        self._start_all()
+        self._thread = threading.Thread(target=self._watch, name="longshore-supervisor", daemon=True)
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.stop()
+        if self._thread is not None:
+            self._thread.join()
+
+    @property
+    def pids(self) -> list[int]:
+        """The processes that work now."""
+        return [child.process.pid for child in self._children]
+
+    def run(self) -> int:
+        """Works in this thread until SIGTERM or SIGINT, then lets the workers drain; a second signal stops them now.
+
+        Gives the exit code: 0 when it was asked to stop, or all was empty as asked.
+        """
+        with self._signals():
+            self._start_all()
+            self._watch()
+        return 0
+
+    def stop(self) -> None:
+        """Lets the workers finish what they run; called again, stops them now. Returns at once."""
+        os.write(self._wake_write, b"s")
+
+    @contextmanager
+    def _signals(self) -> Iterator[None]:
+        def stop(_signal: int, _frame: FrameType | None) -> None:
+            self.stop()
+
+        before = {number: signal.signal(number, stop) for number in (signal.SIGTERM, signal.SIGINT)}
+        try:
+            yield
+        finally:
+            for number, handler in before.items():
+                signal.signal(number, handler)
+
+    def _start_all(self) -> None:
+        # The schema is made once, before several processes need it.
+        self._app.store.now()
+        for _ in range(self._count):
+            self._start()
+
+    def _start(self) -> None:
+        child = Child(self._orders)
+        self._children.append(child)
+        self._selector.register(child.report, selectors.EVENT_READ, child)
+
+    def _watch(self) -> None:
+        while self._children or (self._start_at and not self._stops):
+            for key, _ in self._selector.select(self._timeout()):
+                if key.data is None:
+                    self._stop_asked(os.read(self._wake_read, 64))
+                elif not key.data.read_report():
+                    self._ended(key.data)
+            self._start_due()
+            if self._kill_at is not None and time.monotonic() >= self._kill_at:
+                self._signal_all(signal.SIGKILL)
+        self._close()
+
+    def _timeout(self) -> float | None:
+        times = [*self._start_at, *([self._kill_at] if self._kill_at is not None else [])]
+        return max(0.0, min(times) - time.monotonic()) if times else None
+
+    def _stop_asked(self, asked: bytes) -> None:
+        self._stops += len(asked)
+        settings = self._settings
+        patience = (settings.drain if self._stops == 1 else 0.0) + settings.grace + 5.0
+        self._kill_at = time.monotonic() + patience
+        self._signal_all(signal.SIGTERM)
+
+    def _signal_all(self, number: int) -> None:
+        for child in self._children:
+            child.signal(number)
+
+    def _ended(self, child: Child) -> None:
+        self._selector.unregister(child.report)
+        self._children.remove(child)
+        code = child.end()
+        if code != 0:
+            self._free(child, code)
+        if self._stops or (code == 0 and self._orders.until_empty):
+            return
+        self._deaths = self._deaths + 1 if time.monotonic() - child.began < _STEADY else 0
+        pause = min(0.5 * 2 ** min(self._deaths, 6), _LONGEST_PAUSE) if self._deaths else 0.0
+        self._start_at.append(time.monotonic() + pause)
+
+    def _free(self, child: Child, code: int) -> None:
+        how = f"signal {-code}" if code < 0 else f"exit code {code}"
+        _log.warning("worker process %d died (%s)", child.process.pid, how)
+        try:
+            for holder in child.holders:
+                end_lease(self._app.store, holder)
+                rescue(
+                    self._app.store, holder, by=f"supervisor.{os.getpid()}", lease=microseconds(self._settings.lease)
+                )
+        except StoreError as error:
+            _log.warning("its jobs run again when its lease is over: %s", error)
+
+    def _start_due(self) -> None:
+        due = [at for at in self._start_at if at <= time.monotonic()]
+        for at in due:
+            self._start_at.remove(at)
+            self._start()
+
+    def _close(self) -> None:
+        self._selector.close()
+        os.close(self._wake_read)
+        os.close(self._wake_write)
+        self._app.close()
