@@ -22,11 +22,12 @@ from longshore.worker.worker import Worker
 
 
 class Orders(Struct, frozen=True):
-    """What a supervisor tells its children."""
+    """What a supervisor tells its children; ``path`` is where it finds modules itself."""
 
     app: str
     settings: WorkerSettings
     report: int
+    path: tuple[str, ...] = ()
     url: str | None = None
     until_empty: bool = False
 
@@ -34,6 +35,7 @@ class Orders(Struct, frozen=True):
 def main() -> int:
     """Works until it is told to stop; gives the exit code."""
     orders = msgspec.json.decode(sys.stdin.buffer.readline(), type=Orders)
+    sys.path += [entry for entry in orders.path if entry not in sys.path]
     app = load_app(orders.app)
     if orders.url is not None:
         app.use(orders.url)

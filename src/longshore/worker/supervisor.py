@@ -100,7 +100,7 @@ class Supervisor:
         if url is not None:
             self._app.use(url)
         self._settings = settings or WorkerSettings()
-        self._orders = Orders(app, self._settings, -1, url, until_empty)
+        self._orders = Orders(app, self._settings, -1, tuple(sys.path), url, until_empty)
         self._count = processes
         self._children: list[Child] = []
         self._selector = selectors.DefaultSelector()
