@@ -37,7 +37,8 @@ def new_job(identity: str, **fields: Any) -> NewJob:
 def stored_job(identity: str, state: State, now: int, **fields: Any) -> StoredJob:
     """A job to restore."""
     values: dict[str, Any] = {"queue": QUEUE, "task": TASK, "priority": 0, "created": now, "due": now, "codec": "json"}
-    return StoredJob(**{"id": identity, "state": state, "payload": b"{}", "digest": b""} | values | fields)
+    values |= {"id": identity, "state": state, "payload": b"{}", "digest": b""} | fields
+    return StoredJob(**values)
 
 
 def chunks(elements: Iterable[T], size: int) -> Iterator[list[T]]:
