@@ -87,7 +87,9 @@ RESCUE_CANCELLED: Final = Event(
     "rescue cancelled", HELD, State.CANCELLED, meaning="its holder is lost after somebody asked to cancel"
 )
 PURGE: Final = Event("purge", UNENDED, State.ABANDONED, meaning="given up by a person; the run is void")
-RETRY: Final = Event("retry", frozenset(State), _PENDING, renews=True, meaning="by a person; the old run is void")
+RETRY: Final = Event(
+    "retry", frozenset(State), _PENDING, renews=True, meaning="by a person: crashes forgiven, the old run void"
+)
 EDIT: Final = Event("edit", _QUEUED, None, meaning="queue, priority, due, expires, parents, payload")
 
 EVENTS: Final = (
@@ -127,7 +129,7 @@ def move(event: Event, job: StoredJob, fields: Fields | None = None) -> Change:
         raise IllegalMove(
             f"{event.name!r} needs a job that is {_names(event.sources)}; {job.id} is {job.state.name.lower()}"
         )
-    values: Fields = fields.copy() if fields else {}
+    values: Fields = {**_fresh_start(job), **(fields or {})} if event.renews else {**(fields or {})}
     if event.attempt:
         values["attempt"] = max(0, job.attempt + event.attempt)
     if event.crashes:
@@ -140,6 +142,16 @@ def move(event: Event, job: StoredJob, fields: Fields | None = None) -> Change:
         own = event.own and event is not START
         return Change(job.id, event.to, values, event.sources, job.generation, job.holder, guard, own, event.renews)
     return Change(job.id, event.to, values, event.sources, job.generation, None, None, False, event.renews)
+
+
+def _fresh_start(job: StoredJob) -> Fields:
+    """What a retry by a person forgives: crashes, a wish to cancel, and attempts that are used up."""
+    most = job.max_attempts
+    return {
+        "crashes": 0,
+        "cancel_asked": False,
+        "max_attempts": most if most is None else max(most, job.attempt + 1),
+    }
 
 
 def is_ended(state: State) -> bool:
