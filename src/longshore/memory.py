@@ -134,12 +134,15 @@ class MemoryDriver(Driver):
         wanted = claim.limit if claim.limit is not None else taking.limit
         # A list, since taking a job changes what is iterated; the bound is what this claim can take or expire.
         for place in list(islice(self._places(claim, now), min(wanted, taking.limit) + EXPIRED_PER_CALL)):
+            if wanted <= 0 or taking.is_full():
+                return
+            room.examined += 1
             job = room.jobs[place.id]
             if job.expires is not None and job.expires <= now:
                 if len(taking.expired) < EXPIRED_PER_CALL:
                     room.put(reference.changed(job, Change(job.id, State.EXPIRED), now), now)
                     taking.expired.append(job.id)
-            elif wanted > 0 and taking.has_room_for(job):
+            elif taking.has_room_for(job):
                 taken = reference.taken(job, holder, now, reserve=claim.reserve)
                 room.put(taken, now)
                 taking.add(replace(taken, attempts=()))
@@ -163,7 +166,6 @@ class MemoryDriver(Driver):
         for place in heapq.merge(*(lane for lanes_of_queue in lanes for lane in lanes_of_queue)):
             if claim.min_priority is not None and place.priority < claim.min_priority:
                 return
-            room.examined += 1
             yield place
 
     def _next_due(self, claims: Sequence[Claim], now: Instant) -> Duration | None:
@@ -306,9 +308,10 @@ class _Taking:
         self._max_bytes = max_bytes
         self._bytes = 0
 
+    def is_full(self) -> bool:
+        return len(self.jobs) >= self.limit
+
     def has_room_for(self, job: StoredJob) -> bool:
-        if len(self.jobs) >= self.limit:
-            return False
         return not self.jobs or self._max_bytes is None or self._bytes + len(job.payload) <= self._max_bytes
 
     def add(self, job: StoredJob) -> None:

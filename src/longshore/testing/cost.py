@@ -37,6 +37,11 @@ def backlog(kind: str, size: int, now: int) -> Iterator[NewJob | StoredJob]:
             yield stored_job(identity, State.SUCCEEDED, now - SECOND, ended=now, priority=priority)
 
 
+BACKLOG = 20_000
+"""Jobs of each kind, where no other number is asked for."""
+CLAIMS = [Claim(queues=("mail", "web"), tasks=KNOWN)]
+IDLE = [Claim(queues=("empty",), tasks=KNOWN)]
+Examined = Callable[[Callable[[], object]], int]
 KINDS = ("waiting", "later", "unknown", "paused", "ended")
 
 
@@ -44,7 +49,7 @@ class Costs(StoreFixtures):
     """Backlogs."""
 
     @pytest.fixture
-    def examined(self, store: Driver) -> Callable[[Callable[[], object]], int]:
+    def examined(self, store: Driver) -> Examined:
         """How much a call examines."""
         if store.examined() is None:
             pytest.skip(CANNOT_TELL)
@@ -57,54 +62,55 @@ class Costs(StoreFixtures):
         return examined
 
     def test_a_claim_costs_what_it_takes(
-        self,
-        request: pytest.FixtureRequest,
-        store: Driver,
-        clock: ManualClock,
-        examined: Callable[[Callable[[], object]], int],
+        self, request: pytest.FixtureRequest, store: Driver, clock: ManualClock, examined: Examined
     ) -> None:
         """A claim of 100, an exchange of 100 and a claim that finds nothing examine no more with a large backlog of
         jobs waiting, due later at higher priority, of unknown tasks, in a queue not asked for, and ended, than
         without."""
-        size = request.config.getoption("--longshore-backlog", default=20_000)
-        small = measure(store, examined)
+        size = request.config.getoption("--longshore-backlog", default=BACKLOG)
+        small = dearest(store, examined, "small")
         for kind in KINDS:
             for chunk in chunks(backlog(kind, size, clock()), store.limits.batch):
                 store.insert(chunk)
-        # Who meets a backlog for the first time may set it aside, once.
-        while len(store.claim([claim_of("mail", "web")], holder=BERT, limit=BATCH).jobs) < BATCH:
-            pass
-        large = measure(store, examined)
+        meet_the_backlog(store, size)
+        large = dearest(store, examined, "large")
         for name, found in large.items():
             allowed = max(ROWS, FACTOR * small[name])
             assert found <= allowed, f"{name} examined {found} with a backlog, {small[name]} without"
 
 
-def claim_of(*queues: str) -> Claim:
-    """What a worker that knows two tasks asks for."""
-    return Claim(queues=queues, tasks=KNOWN)
+def meet_the_backlog(store: Driver, size: int) -> None:
+    """Claims as long as it takes until a claim is full: who meets a backlog for the first time may set it aside."""
+    for _ in range(10 + size // ROWS):
+        if len(store.claim(CLAIMS, holder=BERT, limit=BATCH).jobs) == BATCH:
+            return
+    raise AssertionError("no claim finds what it asks for behind the backlog")
 
 
-def measure(store: Driver, examined: Callable[[Callable[[], object]], int]) -> dict[str, int]:
-    """What the calls examine: the dearest of three."""
-    found = {"a claim": 0, "an exchange": 0, "an empty claim": 0}
-    claims = [claim_of("mail", "web")]
-    for turn in range(3):
-        fresh = [new_job(f"fresh {store.now()} {turn} {n:03}", queue="mail", priority=-150) for n in range(2 * BATCH)]
-        put(store, *fresh)
-        jobs: list[StoredJob] = []
+def dearest(store: Driver, examined: Examined, name: str) -> dict[str, int]:
+    """What the calls examine at most in three rounds."""
+    rounds = [one_round(store, examined, f"{name} {number}") for number in range(3)]
+    return {call: max(found[call] for found in rounds) for call in rounds[0]}
 
-        def claim() -> None:
-            jobs.extend(store.claim(claims, holder=ANNA, limit=BATCH).jobs)  # noqa: B023
 
-        def exchange() -> None:
-            jobs.extend(store.exchange([settle(job) for job in jobs], claims, holder=ANNA, limit=BATCH)[1].jobs)  # noqa: B023
+def one_round(store: Driver, examined: Examined, name: str) -> dict[str, int]:
+    """What each call examines."""
+    for chunk in chunks((new_job(f"{name} {n:03}", priority=-150) for n in range(2 * BATCH)), store.limits.batch):
+        put(store, *chunk)
+    taken: list[StoredJob] = []
 
-        def claim_nothing() -> None:
-            assert store.claim([claim_of("empty")], holder=ANNA, limit=BATCH).jobs == []
+    def claim() -> None:
+        taken.extend(store.claim(CLAIMS, holder=ANNA, limit=BATCH).jobs)
 
-        for name, call in (("a claim", claim), ("an exchange", exchange), ("an empty claim", claim_nothing)):
-            found[name] = max(found[name], examined(call))
-        assert len(jobs) == 2 * BATCH
-        store.update([settle(job) for job in jobs[BATCH:]])
+    def exchange() -> None:
+        changes = [settle(job) for job in taken]
+        taken.extend(store.exchange(changes, CLAIMS, holder=ANNA, limit=BATCH)[1].jobs)
+
+    def claim_nothing() -> None:
+        assert store.claim(IDLE, holder=ANNA, limit=BATCH).jobs == []
+
+    calls = {"a claim": claim, "an exchange": exchange, "an empty claim": claim_nothing}
+    found = {call: examined(act) for call, act in calls.items()}
+    assert len(taken) == 2 * BATCH
+    store.update([settle(job) for job in taken[BATCH:]])
     return found

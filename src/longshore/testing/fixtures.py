@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from importlib.metadata import entry_points
 from typing import Any, ClassVar, Protocol
-from urllib.parse import urlsplit
 
 import pytest
 
 from longshore.contract import Clock, Driver, Features
-from longshore.errors import ConfigurationError, UnknownDriver
+from longshore.errors import ConfigurationError
+from longshore.registry import driver_for
 from longshore.testing.clock import ManualClock
 
 
@@ -45,7 +44,7 @@ class StoreFixtures:
     @pytest.fixture
     def driver_class(self, target: Any) -> type[Driver]:
         """The driver under test."""
-        return self.driver or driver_of(target)
+        return self.driver or driver_for(target)
 
     @pytest.fixture
     def connect(
@@ -70,19 +69,6 @@ class StoreFixtures:
         connection = connect()
         connection.migrate()
         return connection
-
-
-def driver_of(target: Any) -> type[Driver]:
-    """The driver that serves a URL, found through the entry points."""
-    scheme = urlsplit(target).scheme.partition("+")[0] if isinstance(target, str) else ""
-    known = entry_points(group="longshore.drivers")
-    if scheme not in known.names:
-        raise UnknownDriver(
-            f"expected a URL that begins with one of {', '.join(sorted(known.names))}, not {scheme or target!r}; "
-            "install the package that has this driver, or set `driver` on the test class"
-        )
-    driver: type[Driver] = known[scheme].load()
-    return driver
 
 
 def needs(store: Driver, feature: Features) -> None:

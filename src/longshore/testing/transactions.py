@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from typing import Any
+
 import pytest
 
 from longshore.contract import SECOND, Change, Driver, Features, Insertion, Outcome, State, Where, Write
@@ -12,6 +16,14 @@ from longshore.testing.samples import end, ids, new_job, outcomes, put, run, set
 
 class Changed(Exception):
     """What a test raises to roll back."""
+
+
+@contextmanager
+def rolled_back(store: Driver) -> Iterator[Any]:
+    """A transaction that is rolled back at the end of the block."""
+    with suppress(Changed), store.transaction() as tx:
+        yield tx
+        raise Changed
 
 
 class Transactions(StoreFixtures):
@@ -39,11 +51,10 @@ class Transactions(StoreFixtures):
         an attempt, a parent, a unique slot or a turn."""
         job = run(bank, "old")
         before = stored(bank, "old")
-        with pytest.raises(Changed), bank.transaction() as tx:
+        with rolled_back(bank) as tx:
             bank.insert([new_job("new", unique_key="u", key="k", parents=("p",), waiting=True)], tx=tx)
             bank.update([settle(job, fields={"attempt_record": b"t", "notes": {"n": 1}})], tx=tx)
             bank.write([Write("kind", "a", b"1")], tx=tx)
-            raise Changed
         assert walk(bank) == [before], "a change outlived the transaction that was rolled back"
         assert bank.read("kind") == []
         (answer,) = bank.insert([new_job("other", unique_key="u", key="k")])
@@ -120,9 +131,8 @@ class Transactions(StoreFixtures):
         with bank.transaction() as tx:
             bank.update([settle(jobs[0])], tx=tx)
             bank.insert([new_job("next")], tx=tx)
-        with pytest.raises(Changed), bank.transaction() as tx:
+        with rolled_back(bank) as tx:
             bank.update([settle(jobs[1])], tx=tx)
-            raise Changed
         failures = [settle(job, State.FAILED) for job in jobs]
         assert outcomes(bank.update(failures)) == [Outcome.REPEATED, Outcome.MOVED]
         assert ids(walk(bank, Where(states=[State.PENDING]))) == ["next"]
@@ -130,18 +140,16 @@ class Transactions(StoreFixtures):
     def test_a_rolled_back_job_can_be_inserted_again(self, bank: Driver) -> None:
         """After a rollback the same job is new."""
         for _ in range(2):
-            with pytest.raises(Changed), bank.transaction() as tx:
+            with rolled_back(bank) as tx:
                 assert bank.insert([new_job("a")], tx=tx)[0].outcome is Insertion.INSERTED
-                raise Changed
         put(bank, new_job("a"))
 
     def test_a_bulk_goes_into_a_transaction(self, bank: Driver) -> None:
         """As many elements as the limits allow go into one transaction, or leave nothing."""
         size = min(bank.limits.batch, 1_000)
         jobs = [new_job(f"{number}") for number in range(size)]
-        with pytest.raises(Changed), bank.transaction() as tx:
+        with rolled_back(bank) as tx:
             bank.insert(jobs, tx=tx)
-            raise Changed
         assert walk(bank) == []
         with bank.transaction() as tx:
             bank.insert(jobs, tx=tx)

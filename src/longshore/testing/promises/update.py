@@ -161,7 +161,7 @@ class UpdatePromises(StoreFixtures):
         assert ids(take(store)) == ["a"]
 
     def test_a_reserved_job_is_started(self, store: Driver, clock: ManualClock) -> None:
-        """A move from RESERVED to RUNNING sets ``started``, keeps holder and generation, frees a slot of scope START."""
+        """A move from RESERVED to RUNNING sets ``started``, keeps holder and generation, frees a key until start."""
         put(store, new_job("a", unique_key="u", unique_scope=UniqueScope.START))
         job = start(store, "a", reserve=True)
         clock.advance(4)
