@@ -1,0 +1,1 @@
+"""Longshore in a folder on disk: a driver to copy."""

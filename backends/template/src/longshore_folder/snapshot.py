@@ -1,0 +1,71 @@
+"""What one namespace holds, and the questions that no single job can answer.
+
+There is no index: each question is a loop over all jobs. A driver of a real store asks the store instead.
+"""
+
+from __future__ import annotations
+
+from msgspec import Struct
+from msgspec.structs import replace
+
+from longshore.contract import Change, Instant, Record, State, StoredJob
+
+
+class Snapshot(Struct):
+    """All jobs and records, as they are written to the file."""
+
+    jobs: dict[str, StoredJob] = {}
+    records: dict[str, dict[str, Record]] = {}  # By kind, then by key.
+    last_version: int = 0  # Of any record, also of those that are gone.
+
+    def put(self, job: StoredJob) -> None:
+        """Stores the job in place of what it was."""
+        self.jobs[job.id] = job
+
+    def owner(self, unique_key: str, now: Instant) -> str | None:
+        """Who has the slot of a unique key. One whose period has passed loses it here."""
+        for job in self.jobs.values():
+            if job.unique_held and job.unique_key == unique_key:
+                if job.unique_until is None or job.unique_until > now:
+                    return job.id
+                self.put(replace(job, unique_held=False))
+                return None
+        return None
+
+    def free_turn(self, key: str, turns: int) -> int | None:
+        """The lowest free turn of a key; None while all are taken, or another job of the key waits."""
+        jobs = [job for job in self.jobs.values() if job.key == key]
+        if any(job.state is State.WAITING for job in jobs):
+            return None
+        taken = {job.turn for job in jobs}
+        return next((turn for turn in range(turns) if turn not in taken), None)
+
+    def is_taken_by_another(self, job: StoredJob, change: Change, now: Instant) -> bool:
+        """Whether the slot or the turn that the change takes is another job's."""
+        takes_slot = job.unique_held and not change.fields.keys().isdisjoint({"unique_held", "unique_key"})
+        if takes_slot and job.unique_key is not None and self.owner(job.unique_key, now) not in (None, job.id):
+            return True
+        takes_turn = "turn" in change.fields and job.key is not None
+        others = (other for other in self.jobs.values() if other.key == job.key and other.id != job.id)
+        return takes_turn and any(other.turn == job.turn for other in others)
+
+    def has_waiting_children(self, parent: str) -> bool:
+        """Whether waiting jobs name it as a parent."""
+        return any(job.state is State.WAITING and parent in job.parents for job in self.jobs.values())
+
+    def next_version(self) -> int:
+        """One counter for all records, so that it never has to remember what was erased."""
+        self.last_version += 1
+        return self.last_version
+
+    def sweep(self, now: Instant) -> None:
+        """Forgets records whose lifetime is over: nobody can see them any more."""
+        for kind, records in list(self.records.items()):
+            self.records[kind] = {key: record for key, record in records.items() if is_live(record, now)}
+            if not self.records[kind]:
+                del self.records[kind]
+
+
+def is_live(record: Record, now: Instant) -> bool:
+    """Whether the lifetime of a record goes on."""
+    return record.expires is None or record.expires > now
