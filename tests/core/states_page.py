@@ -47,7 +47,7 @@ has it, in the same generation and with the same holder. An event that does not 
 
 *Attempt* counts runs against `max_attempts`; *crashes* (against `max_crashes`) and *snoozes* are counted apart.
 *Generation* is the fence: it rises with every claim and every retry by a person; whoever comes with an older one is
-refused. *By the run* are the events that only the run itself may do. *Unless cancelling* are those that are refused once
+refused. *By the run* are the events that only the run itself may do. *Unless cancelling* are those refused once
 somebody asked to cancel: `stop` takes their place, and a job of a lost holder is cancelled by `rescue cancelled`.
 Every end frees the job's turn and its unique key, but not the key of a unique period still running.
 """
