@@ -29,12 +29,11 @@ class Arguments:
         self._name = function.__qualname__
         self._signature = inspect.Signature(parameters)
         self._parameters = parameters
-        self._has_variadic = any(parameter.kind in _VARIADIC for parameter in parameters)
         self._loose = [parameter.name for parameter in parameters if parameter.name not in hints]
         self._order = [parameter.name for parameter in parameters]
-        self._positional = [parameter.name for parameter in parameters if parameter.kind is not Parameter.KEYWORD_ONLY]
+        self._rest = next((each.name for each in parameters if each.kind is Parameter.VAR_POSITIONAL), None)
         self._struct = _struct_for(function.__name__, parameters, hints)
-        self._codec: JsonCodec[Any] = JsonCodec(self._struct)
+        self._codec: JsonCodec[Any] = self._codec_of(hints)
         self._simple = all(parameter.kind is Parameter.POSITIONAL_OR_KEYWORD for parameter in parameters)
 
     def encode(self, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> bytes:
@@ -80,35 +79,48 @@ class Arguments:
         for parameter in self._parameters:
             value = getattr(bound, parameter.name)
             if value is UNSET:
-                if parameter.kind is Parameter.POSITIONAL_ONLY:
-                    value = parameter.default
-                else:
+                if parameter.kind in _VARIADIC:
                     continue
+                value = parameter.default
             if parameter.kind is Parameter.VAR_POSITIONAL:
                 args.extend(value)
             elif parameter.kind is Parameter.VAR_KEYWORD:
                 kwargs.update(value)
-            elif parameter.kind is Parameter.KEYWORD_ONLY or len(args) < self._positional.index(parameter.name):
+            elif parameter.kind is Parameter.KEYWORD_ONLY:
                 kwargs[parameter.name] = value
             else:
                 args.append(value)
         return args, kwargs
 
     def _bind(self, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Any:
-        try:
-            if self._simple:
+        if self._simple:
+            try:
                 return self._struct(*args, **kwargs)
-            return self._struct(**self._signature.bind(*args, **kwargs).arguments)
-        except TypeError:
-            return self._struct(**self._bind_slowly(args, kwargs))
+            except TypeError:
+                pass  # The signature says better what is wrong.
+        return self._struct(**self._bind_slowly(args, kwargs))
 
     def _bind_slowly(self, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> dict[str, Any]:
         try:
-            return self._signature.bind(*args, **kwargs).arguments
+            bound = self._signature.bind(*args, **kwargs).arguments
         except TypeError as error:
             raise InvalidValue(
                 f"{self._name}{self._signature} cannot be called with these arguments: {error}"
             ) from error
+        return {name: list(value) if name == self._rest else value for name, value in bound.items()}
+
+    def _codec_of(self, hints: Mapping[str, Any]) -> JsonCodec[Any]:
+        try:
+            return JsonCodec(self._struct)
+        except ConfigurationError:
+            for name in self._order:
+                try:
+                    JsonCodec[Any](hints.get(name, Any))
+                except ConfigurationError as error:
+                    raise ConfigurationError(
+                        f"the annotation of {name!r} of {self._name}() is of no use: {error}"
+                    ) from error
+            raise
 
     def _unencodable(self, bound: Any) -> InvalidValue:
         for name in self._order:

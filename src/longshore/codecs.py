@@ -6,17 +6,18 @@ paths, and pydantic models where pydantic is installed.
 
 from __future__ import annotations
 
+import math
 from pathlib import PurePath
 from typing import Any, Generic, TypeVar
 
 import msgspec
 
-from longshore.errors import InvalidValue
+from longshore.errors import ConfigurationError, InvalidValue
 
 T = TypeVar("T")
 
-NATIVE = (str, int, float, bool, type(None))
-"""What JSON gives back as it was, without an annotation; lists and dictionaries of these too."""
+NATIVE = (str, int, bool, type(None))
+"""What JSON gives back as it was, without an annotation; finite floats, and lists and dictionaries of these too."""
 
 
 def is_native(value: object) -> bool:
@@ -24,6 +25,8 @@ def is_native(value: object) -> bool:
     kind = type(value)
     if kind in NATIVE:
         return True
+    if kind is float:
+        return math.isfinite(value)  # type: ignore[arg-type]
     if kind is list:
         return all(is_native(item) for item in value)  # type: ignore[attr-defined]
     if kind is dict:
@@ -53,12 +56,19 @@ _encoder = msgspec.json.Encoder(enc_hook=_encode_other)
 
 
 class JsonCodec(Generic[T]):
-    """JSON of one type."""
+    """JSON of one type.
+
+    Raises:
+        ConfigurationError: the type's values could not be told apart in JSON.
+    """
 
     name = "json"
 
     def __init__(self, kind: Any) -> None:
-        self._decoder: msgspec.json.Decoder[T] = msgspec.json.Decoder(kind, dec_hook=_decode_other)
+        try:
+            self._decoder: msgspec.json.Decoder[T] = msgspec.json.Decoder(kind, dec_hook=_decode_other)
+        except (TypeError, NotImplementedError) as error:
+            raise ConfigurationError(f"expected a type that can come back from JSON: {error}") from error
 
     def encode(self, value: T) -> bytes:
         """The value as bytes.
@@ -79,5 +89,5 @@ class JsonCodec(Generic[T]):
         """
         try:
             return self._decoder.decode(data)
-        except (msgspec.MsgspecError, NotImplementedError, ValueError, TypeError) as error:
+        except (msgspec.MsgspecError, NotImplementedError, ValueError, TypeError, RecursionError) as error:
             raise InvalidValue(str(error)) from error
