@@ -9,11 +9,12 @@ import traceback
 from typing import TYPE_CHECKING, Any
 
 import msgspec
+from msgspec.structs import replace
 
 from longshore.context import Context
-from longshore.contract import SECOND, Change, Fields, StoredJob
+from longshore.contract import SECOND, Change, Duration, Fields, StoredJob
 from longshore.durations import microseconds
-from longshore.errors import InvalidValue, TooLarge
+from longshore.errors import TooLarge
 from longshore.jobs import Attempt
 from longshore.retry import Discard, Retry, Snooze
 from longshore.states import DISCARD, FAIL, FINISH, GIVE_UP, RELEASE, SNOOZE, STOP, Event, move
@@ -42,7 +43,7 @@ def perform(app: Longshore, job: StoredJob) -> Change:
     try:
         task = app.task_named(job.task)
         args, kwargs = task.arguments.decode(job.payload)
-    except (InvalidValue, ValueError) as error:
+    except Exception as error:  # noqa: BLE001 - what is stored may be anything, and a type's own hook may raise anything
         return _failure(job, error, began, _at_least_unreadable(app, job, error))
     try:
         result = _call(app, task, job, args, kwargs)
@@ -83,30 +84,36 @@ def _finish(app: Longshore, task: Task[..., Any], job: StoredJob, result: Any, b
         data = codec.encode(result)
         if len(data) > app.store.max_payload:
             raise TooLarge(f"its result takes {len(data):,} bytes, more than the {app.store.max_payload:,} allowed")
-    except InvalidValue as error:
+    except Exception as error:  # noqa: BLE001 - a result's own method for its form in JSON may raise anything
         return _ended(DISCARD, job, error, began)
     return move(FINISH, job, {"result": data, "result_codec": codec.name})
 
 
-def _at_least_unreadable(app: Longshore, job: StoredJob, error: Exception) -> float | None:
+def _at_least_unreadable(app: Longshore, job: StoredJob, error: Exception) -> Duration | None:
+    least = microseconds(UNREADABLE_PAUSE)
     task = app.tasks.get(job.task)
     if task is None:
-        return UNREADABLE_PAUSE
+        return least
     delay = _delay(task, job, error)
-    return None if delay is None else max(delay, UNREADABLE_PAUSE)
+    return None if delay is None else max(delay, least)
 
 
-def _delay(task: Task[..., Any], job: StoredJob, error: BaseException) -> float | None:
+def _delay(task: Task[..., Any], job: StoredJob, error: BaseException) -> Duration | None:
     try:
-        return task.retry.delay_after(job.attempt, error, job.max_attempts)
+        return _delay_by(task.retry, job, error)
     except Exception:  # noqa: BLE001 - an application's own delay rule may raise anything, and the job must not be lost
         _log.exception("the retry policy of %s failed; using the default one", task.name)
-        return Retry().delay_after(job.attempt, error, job.max_attempts)
+        return _delay_by(Retry(), job, error)
 
 
-def _failure(job: StoredJob, error: BaseException, began: float, delay: float | None) -> Change:
+def _delay_by(retry: Retry, job: StoredJob, error: BaseException) -> Duration | None:
+    delay = retry.delay_after(job.attempt, error, job.max_attempts)
+    return None if delay is None else microseconds(delay, name="delay")
+
+
+def _failure(job: StoredJob, error: BaseException, began: float, delay: Duration | None) -> Change:
     if delay is not None:
-        return _ended(FAIL, job, error, began, {"delay": microseconds(delay)})
+        return _ended(FAIL, job, error, began, {"delay": delay})
     return _ended(DISCARD if isinstance(error, Discard) else GIVE_UP, job, error, began)
 
 
@@ -119,14 +126,31 @@ def _ended(event: Event, job: StoredJob, error: BaseException, began: float, fie
         job.holder or "",
         started,
         started + int((time.monotonic() - began) * SECOND),
-        _cut(f"{type(error).__name__}: {error}", ATTEMPT_BYTES // 4),
-        _cut("".join(traceback.format_exception(error)), ATTEMPT_BYTES // 2),
+        _message(error),
+        "".join(traceback.format_exception(error)),
     )
-    values: Fields = {"attempt_record": msgspec.json.encode(record)[:ATTEMPT_BYTES]}
-    return move(event, job, {**values, **(fields or {})})
+    return move(event, job, {"attempt_record": _encoded(record), **(fields or {})})
+
+
+def _message(error: BaseException) -> str:
+    try:
+        return f"{type(error).__name__}: {error}"
+    except Exception:  # noqa: BLE001 - an error's own __str__ may raise anything
+        return f"{type(error).__name__}, which cannot be shown"
+
+
+def _encoded(record: Attempt) -> bytes:
+    """The record in at most `ATTEMPT_BYTES`; how much longer texts grow in JSON depends on what is in them."""
+    most = ATTEMPT_BYTES // 2
+    while True:
+        cut = replace(record, error=_cut(record.error, most // 2), traceback=_cut(record.traceback, most))
+        data = msgspec.json.encode(cut)
+        if len(data) <= ATTEMPT_BYTES:
+            return data
+        most //= 2
 
 
 def _cut(text: str, most_bytes: int) -> str:
     """The text, or its end: the innermost frames and the message are there."""
     data = text.encode(errors="replace")
-    return text if len(data) <= most_bytes else "…" + data[-most_bytes:].decode(errors="ignore")
+    return data.decode() if len(data) <= most_bytes else "…" + data[-most_bytes:].decode(errors="ignore")
