@@ -12,9 +12,12 @@ Rules for every method:
   The time of a call is the statement's, never that of the transaction around it. ``clock``, given to `connect`,
   replaces it (for tests).
 - **Every repeat is harmless.** After a broken connection nobody knows whether the last call took effect: raise
-  `longshore.errors.Unavailable`; the caller sends the same call again, and is answered what happened.
-- **Each element stands alone**, in the order given; one refused element never spoils its neighbours. Rows and keys are
-  locked in id order, claims never wait for a lock, and deadlocks are retried inside the driver (not within ``tx``).
+  `longshore.errors.Unavailable`; the caller sends the same call again, and is answered what happened. A driver and its
+  client library repeat nothing by themselves. Only `claim` is not answered again: what a lost one took is found by
+  ``select(Where(holder=…))``, perhaps only later, since a call may still run when its connection is gone.
+- **Each element stands alone**, in the order given (`update`: see there); one refused element never spoils its
+  neighbours. Rows and keys are locked in id order, claims never wait for a lock, and deadlocks are retried inside the
+  driver (not within ``tx``).
 - **Methods are synchronous and thread-safe**, and survive fork: a child opens its own connection.
 - **``tx``** is the application's own open connection or transaction. The call takes part in it, and commits and rolls
   back nothing. A driver that does not promise `Features.TRANSACTIONS` raises `longshore.errors.Unsupported`.
@@ -171,25 +174,30 @@ class Driver(ABC):
     def insert(self, jobs: Sequence[NewJob | StoredJob], *, tx: Any = None) -> list[Inserted]:
         """Stores new jobs, and answers each. Within a call the earlier of two with one id or unique key wins.
 
-        A slot whose ``unique_until`` has passed is taken from its holder. A job with a ``key`` takes the lowest free
-        turn, unless all are taken or a job of this key is WAITING: then it is stored WAITING. Wakes ``queue:<name>``
-        for each queue that was given a PENDING job, when the insert is committed."""
+        ``created`` rises by one microsecond from element to element. A slot whose ``unique_until`` has passed is taken
+        from its holder. A job with a ``key`` takes the lowest free turn, unless all are taken or a job of this key is
+        WAITING: then it is stored WAITING. Wakes ``queue:<name>`` for each queue that was given a PENDING job, when the
+        insert is committed. It may have to wait for another's open transaction with the same id, unique key or turn: a
+        few seconds at most, then it raises `longshore.errors.Unavailable` with ``unknown`` False."""
 
     @abstractmethod
     def claim(self, claims: Sequence[Claim], *, holder: str, limit: int, max_bytes: int | None = None) -> Claimed:
         """Takes due jobs for ``holder``: generation + 1, ``started`` now; RUNNING with attempt + 1, or RESERVED.
 
-        The claims are served in sequence, in one step, until ``limit`` jobs or ``max_bytes`` of payload are reached
-        (at least one job). One claim takes jobs of all its queues together, ordered by priority (high first), due, id;
-        the order is exact for one caller, a concurrent one passes over what another is taking; no job goes to two.
-        First makes due jobs findable, earliest first, at least 1,000 a call. Jobs past their deadline that it meets go
-        to EXPIRED, as `update` would, and do not count. Its cost depends on what it takes, not on how many jobs are
-        due later, of other tasks or queues, or ended."""
+        The claims are served in sequence, in one step, while there are not more than ``limit`` jobs and their payloads
+        together stay within ``max_bytes`` (the first job always). One claim takes jobs of all its queues together,
+        ordered by priority (high first), due, id; the order is exact for one caller, a concurrent one passes over what
+        another is taking; no job goes to two. First makes due jobs findable, earliest first. Jobs past their deadline
+        that it meets go to EXPIRED, as `update` would move them, and do not count. A call may stop after it made 1,000
+        jobs findable, passed over 1,000 of other tasks, or expired 1,000. Its cost depends on what it takes and, once
+        for each, on the jobs that it makes findable, passes over or expires; not on how many are due later, of other
+        tasks or queues, or ended."""
 
     @abstractmethod
     def update(self, changes: Sequence[Change], *, tx: Any = None) -> list[Answer]:
-        """Applies each change whose guards hold, and answers each. A settling change of a run that is the job's
-        ``settled`` one, and a move of the run that holds the job to the state it stands in, is REPEATED.
+        """Applies each change whose guards hold, and answers each: first those that take no slot (fields ``turn``,
+        ``unique_held``, ``unique_key``), then the others, each in the order given. A settling change of a run that is
+        the job's ``settled`` one, and a move of the run that holds the job to the state it stands in, is REPEATED.
         Wakes nobody."""
 
     def exchange(
@@ -214,15 +222,17 @@ class Driver(ABC):
         order: Order = Order.NEWEST,
         limit: int = 100,
         after: str | None = None,
+        each: int | None = None,
         body: bool = True,
     ) -> Page:
-        """Jobs by (created, id). With ``where.holder`` it is current. Without ``body``: payload ``b""``; cursor and
+        """Jobs by (created, id). With ``where.holder`` it is current. ``each``: of each of ``where.keys``, or else of
+        ``where.groups``, at most so many, the first in this order. Without ``body``: payload ``b""``; cursor and
         result None, attempts empty."""
 
     @abstractmethod
     def count(self, by: By, where: Where = EVERY) -> dict[tuple[Any, ...], int]:
         """How many jobs there are of each combination; exact when nothing moves; zeros are left out. ``where`` may
-        give queues, tasks, states, holder and group."""
+        give queues, tasks and states; holder only with `By.HOLDER`, groups only with `By.GROUP_STATE`."""
 
     @abstractmethod
     def delete(self, where: Where, *, limit: int = 1_000) -> list[str]:

@@ -12,6 +12,9 @@ from longshore.errors import InvalidValue
 Seconds: TypeAlias = float | timedelta
 """What every public argument for a length of time takes."""
 
+LONGEST_YEARS = 1_000
+"""No length is longer, so that every moment that comes of one is in the calendar and fits into 64 bits."""
+
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
@@ -19,12 +22,14 @@ def microseconds(length: Seconds, *, name: str = "duration") -> Duration:
     """A length of time in whole microseconds.
 
     Raises:
-        InvalidValue: it is negative, not finite, or not a number.
+        InvalidValue: it is negative, not finite, longer than 1000 years, or not a number.
     """
     value: object = length.total_seconds() if isinstance(length, timedelta) else length
-    if isinstance(value, int | float) and not isinstance(value, bool) and 0 <= value < math.inf:
-        return round(value * 1_000_000)
-    raise InvalidValue(f"{name} must be a number of seconds or a timedelta, not negative; it is {length!r}")
+    if not isinstance(value, int | float) or isinstance(value, bool) or not 0 <= value < math.inf:
+        raise InvalidValue(f"{name} must be a number of seconds or a timedelta, not negative; it is {length!r}")
+    if value > LONGEST_YEARS * 365 * 86_400:
+        raise InvalidValue(f"{name} must be at most {LONGEST_YEARS} years; it is {length!r}")
+    return round(value * 1_000_000)
 
 
 def instant(moment: datetime, *, name: str = "time") -> Instant:

@@ -137,10 +137,13 @@ class Guard:
         order: Order = Order.NEWEST,
         limit: int = 100,
         after: str | None = None,
+        each: int | None = None,
         body: bool = True,
     ) -> Page:
         """One page of jobs."""
-        return self._repeat(lambda: self.driver.select(where, order=order, limit=limit, after=after, body=body))
+        return self._repeat(
+            lambda: self.driver.select(where, order=order, limit=limit, after=after, each=each, body=body)
+        )
 
     def each(self, where: Where = EVERY, *, order: Order = Order.NEWEST, body: bool = True) -> Iterator[StoredJob]:
         """All jobs that ``where`` asks for, page by page."""

@@ -95,7 +95,7 @@ class MemoryDriver(Driver):
         _refuse(tx)
         with self._lock:
             now = self.now()
-            answers = [self._insert(job, now) for job in jobs]
+            answers = [self._insert(job, now, position) for position, job in enumerate(jobs)]
         pending = {
             job.queue
             for job, answer in zip(jobs, answers, strict=True)
@@ -104,15 +104,17 @@ class MemoryDriver(Driver):
         self.wake([f"queue:{queue}" for queue in sorted(pending)])
         return answers
 
-    def _insert(self, given: NewJob | StoredJob, now: Instant) -> Inserted:
+    def _insert(self, given: NewJob | StoredJob, now: Instant, position: int) -> Inserted:
         room = self._room
         if stored := room.jobs.get(given.id):
             return Inserted(Insertion.REPEATED, stored.state, task=stored.task, digest=stored.digest)
-        job = given if isinstance(given, StoredJob) else reference.born(given, now)
+        job = given if isinstance(given, StoredJob) else reference.born(given, now, position)
         if job.unique_held and job.unique_key is not None:
             room.free_lapsed(job.unique_key, now)
             if holder := room.unique.get(job.unique_key):
                 return Inserted(Insertion.HELD, held_by=holder)
+        if not room.has_turn_free(job):
+            return Inserted(Insertion.HELD)
         if isinstance(given, NewJob) and job.key is not None and job.state is State.PENDING:
             turn = room.free_turn(job.key, job.turns)
             job = replace(job, state=State.WAITING) if turn is None else replace(job, turn=turn)
@@ -126,8 +128,9 @@ class MemoryDriver(Driver):
             taking = _Taking(limit, max_bytes)
             for claim in claims:
                 self._serve(claim, taking, holder, now)
-            next_due = None if taking.jobs else self._next_due(claims, now)
-            return Claimed(taking.jobs, taking.expired, next_due)
+            if taking.jobs:
+                return Claimed(taking.jobs, taking.expired)
+            return Claimed([], taking.expired, 0 if taking.stopped else self._next_due(claims, now))
 
     def _serve(self, claim: Claim, taking: _Taking, holder: str, now: Instant) -> None:
         room = self._room
@@ -139,9 +142,11 @@ class MemoryDriver(Driver):
             room.examined += 1
             job = room.jobs[place.id]
             if job.expires is not None and job.expires <= now:
-                if len(taking.expired) < EXPIRED_PER_CALL:
-                    room.put(reference.changed(job, Change(job.id, State.EXPIRED), now), now)
-                    taking.expired.append(job.id)
+                if len(taking.expired) == EXPIRED_PER_CALL:
+                    taking.stopped = True
+                    return
+                self._put(job, reference.changed(job, Change(job.id, State.EXPIRED), now), now)
+                taking.expired.append(job.id)
             elif taking.has_room_for(job):
                 taken = reference.taken(job, holder, now, reserve=claim.reserve)
                 room.put(taken, now)
@@ -177,7 +182,8 @@ class MemoryDriver(Driver):
         _refuse(tx)
         with self._lock:
             now = self.now()
-            return [self._update(change, now) for change in changes]
+            answers = {change.id: self._update(change, now) for change in sorted(changes, key=reference.takes_slot)}
+        return [answers[change.id] for change in changes]
 
     def _update(self, change: Change, now: Instant) -> Answer:
         room = self._room
@@ -189,12 +195,17 @@ class MemoryDriver(Driver):
         after = reference.changed(job, change, now)
         if room.is_taken_by_another(after, change, now):
             return self._answer(Outcome.HELD, job)
-        room.put(after, now)
-        return self._answer(Outcome.MOVED, after)
+        return self._answer(Outcome.MOVED, self._put(job, after, now))
+
+    def _put(self, before: StoredJob, after: StoredJob, now: Instant) -> StoredJob:
+        if after.state in ENDED and before.state not in ENDED and self._room.has_waiting(before):
+            after = replace(after, releases=True)
+        self._room.put(after, now)
+        return after
 
     def _answer(self, outcome: Outcome, job: StoredJob) -> Answer:
-        parent = job.state in ENDED and self._room.has_waiting_children(job.id)
-        return Answer(outcome, job.state, job.generation, job.cancel_asked, job.awaited, parent)
+        releases = job.releases and job.state in ENDED
+        return Answer(outcome, job.state, job.generation, job.cancel_asked, job.awaited, releases)
 
     def select(
         self,
@@ -203,19 +214,22 @@ class MemoryDriver(Driver):
         order: Order = Order.NEWEST,
         limit: int = 100,
         after: str | None = None,
+        each: int | None = None,
         body: bool = True,
     ) -> Page:
         with self._lock:
-            found = self._found(where, order, after)
+            found = self._found(where, order, after, each)
             page = found[: limit + 1]
         jobs = page[:limit] if body else [_without_body(job) for job in page[:limit]]
         more = len(page) > limit and jobs
         return Page(jobs, f"{jobs[-1].created}:{jobs[-1].id}" if more else None)
 
-    def _found(self, where: Where, order: Order, after: str | None) -> list[StoredJob]:
+    def _found(self, where: Where, order: Order, after: str | None = None, each: int | None = None) -> list[StoredJob]:
         now = self.now()
         found = [job for job in self._room.jobs.values() if reference.matches(job, where, now)]
         found.sort(key=_age, reverse=order is Order.NEWEST)
+        if each is not None:
+            found = _first_of_each(found, each, "key" if where.keys is not None else "group")
         if after is None:
             return found
         created, _, identity = after.partition(":")
@@ -238,7 +252,7 @@ class MemoryDriver(Driver):
     def delete(self, where: Where, *, limit: int = 1_000) -> list[str]:
         with self._lock:
             now = self.now()
-            found = [job for job in self._found(where, Order.OLDEST, None) if reference.is_deletable(job, now)]
+            found = [job for job in self._found(where, Order.OLDEST) if reference.is_deletable(job, now)]
             for job in found[:limit]:
                 self._room.drop(job)
             return [job.id for job in found[:limit]]
@@ -305,6 +319,7 @@ class _Taking:
         self.limit = limit
         self.jobs: list[StoredJob] = []
         self.expired: list[str] = []
+        self.stopped = False
         self._max_bytes = max_bytes
         self._bytes = 0
 
@@ -330,6 +345,16 @@ def _age(job: StoredJob) -> tuple[Instant, bytes]:
 
 def _has_expired(record: Record, now: Instant) -> bool:
     return record.expires is not None and record.expires <= now
+
+
+def _first_of_each(jobs: list[StoredJob], each: int, name: str) -> list[StoredJob]:
+    met: Counter[str] = Counter()
+    first: list[StoredJob] = []
+    for job in jobs:
+        met[getattr(job, name)] += 1
+        if met[getattr(job, name)] <= each:
+            first.append(job)
+    return first
 
 
 def _without_body(job: StoredJob) -> StoredJob:

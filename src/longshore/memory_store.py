@@ -175,12 +175,17 @@ class Room:
             self.free_lapsed(job.unique_key, now)
             if self.unique.get(job.unique_key, job.id) != job.id:
                 return True
-        takes_turn = "turn" in change.fields and job.key is not None and job.turn is not None
-        return takes_turn and self._turns.get((job.key or "", job.turn or 0), job.id) != job.id
+        return "turn" in change.fields and not self.has_turn_free(job)
 
-    def has_waiting_children(self, parent: str) -> bool:
-        """Whether waiting jobs name it as a parent."""
-        return any(self.jobs[child].state is State.WAITING for child in self._children.get(parent, ()))
+    def has_waiting(self, job: StoredJob) -> bool:
+        """Whether waiting jobs name this one as a parent, or wait for the turn that it has."""
+        if job.turn is not None and self._queued.get(job.key or ""):
+            return True
+        return any(self.jobs[child].state is State.WAITING for child in self._children.get(job.id, ()))
+
+    def has_turn_free(self, job: StoredJob) -> bool:
+        """Whether no other job has this one's turn."""
+        return self._turns.get((job.key or "", job.turn if job.turn is not None else -1), job.id) == job.id
 
 
 class MemoryStore:

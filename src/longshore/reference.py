@@ -21,8 +21,8 @@ from longshore.values import (
 )
 
 
-def born(new: NewJob, now: Instant) -> StoredJob:
-    """The job that an insert stores, before its unique slot and its turn are decided."""
+def born(new: NewJob, now: Instant, position: int) -> StoredJob:
+    """The job that an insert stores as its element number ``position``, before its slot and turn are decided."""
     due = new.due if new.due is not None else now + new.delay
     expires = new.expires
     if expires is None and new.expires_in is not None:
@@ -34,7 +34,7 @@ def born(new: NewJob, now: Instant) -> StoredJob:
         new.task,
         State.WAITING if new.waiting else State.PENDING,
         new.priority,
-        now,
+        now + position,
         due,
         new.codec,
         new.payload,
@@ -53,7 +53,7 @@ def born(new: NewJob, now: Instant) -> StoredJob:
         parents=new.parents,
         lax=new.lax,
         if_parent_fails=new.if_parent_fails,
-        notes=dict(new.notes),
+        notes=merged({}, new.notes),
     )
 
 
@@ -112,7 +112,7 @@ def _moved(job: StoredJob, to: State, now: Instant) -> dict[str, Any]:
         return {"started": now, **freed}
     if to is State.RESERVED:
         return {"started": now}
-    return {"ended": None, "holder": None, "result": None, "result_codec": None}
+    return {"ended": None, "holder": None, "result": None, "result_codec": None, "releases": False}
 
 
 def taken(job: StoredJob, holder: str, now: Instant, *, reserve: bool) -> StoredJob:
@@ -129,21 +129,31 @@ def is_deletable(job: StoredJob, now: Instant) -> bool:
     return job.state not in HELD and not guards
 
 
+def takes_slot(change: Change) -> bool:
+    """Whether the change takes a unique slot or a turn, and so comes after those that may free it."""
+    return not change.fields.keys().isdisjoint(("turn", "unique_held", "unique_key"))
+
+
+def _is_same(one: object, other: object) -> bool:
+    return type(one) is type(other) and one == other
+
+
 _TESTS: dict[str, Callable[[StoredJob, Any, Instant], bool]] = {
     "ids": lambda job, ids, now: job.id in ids,
     "queues": lambda job, queues, now: job.queue in queues,
     "tasks": lambda job, tasks, now: job.task in tasks,
     "states": lambda job, states, now: job.state in states,
     "holder": lambda job, holder, now: job.holder == holder,
-    "group": lambda job, group, now: job.group == group,
+    "groups": lambda job, groups, now: job.group in groups,
     "parents": lambda job, parents, now: any(parent in parents for parent in job.parents),
-    "key": lambda job, key, now: job.key == key,
+    "keys": lambda job, keys, now: job.key in keys,
     "unique_key": lambda job, key, now: job.unique_key == key,
-    "notes": lambda job, notes, now: all(key in job.notes and job.notes[key] == notes[key] for key in notes),
+    "notes": lambda job, notes, now: all(_is_same(job.notes.get(key), notes[key]) for key in notes),
+    "releases": lambda job, releases, now: job.releases is releases,
     "due": lambda job, ago, now: job.due <= now - ago,
     "expired": lambda job, ago, now: job.expires is not None and job.expires <= now - ago,
     "ended": lambda job, ago, now: job.ended is not None and job.ended <= now - ago,
-    "changed": lambda job, ago, now: max(job.created, job.started or 0, job.ended or 0) >= now - ago,
+    "changed": lambda job, ago, now: job.state in HELD or max(job.created, job.ended or 0) >= now - ago,
 }
 
 

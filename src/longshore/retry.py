@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import random
 from collections.abc import Callable, Mapping
 from datetime import timedelta
@@ -41,7 +42,7 @@ class Exponential(Struct, frozen=True):
     factor: float = 2.0
 
     def __call__(self, failed: int) -> float:
-        return _seconds(self.first) * float(self.factor ** min(failed - 1, 512))
+        return _seconds(self.first) * _power(self.factor, failed - 1)
 
 
 class Polynomial(Struct, frozen=True):
@@ -51,7 +52,7 @@ class Polynomial(Struct, frozen=True):
     offset: Seconds = 15.0
 
     def __call__(self, failed: int) -> float:
-        return float((failed - 1) ** self.power) + _seconds(self.offset)
+        return _power(failed - 1, self.power) + _seconds(self.offset)
 
 
 class LinearThenExponential(Struct, frozen=True):
@@ -62,7 +63,7 @@ class LinearThenExponential(Struct, frozen=True):
 
     def __call__(self, failed: int) -> float:
         grown = _seconds(self.step) * min(failed - 1, self.linear - 1)
-        return grown * float(2 ** min(max(0, failed - self.linear), 512))
+        return grown * _power(2, max(0, failed - self.linear))
 
 
 class Retry(Struct, frozen=True):
@@ -93,7 +94,11 @@ class Retry(Struct, frozen=True):
             raise ConfigurationError(f"jitter must be between 0 and 1; it is {self.jitter}")
 
     def delay_after(self, failed: int, error: BaseException, max_attempts: int | None) -> float | None:
-        """Seconds until the next attempt after ``failed`` of them, None when there is none."""
+        """Seconds until the next attempt after ``failed`` of them, None when there is none.
+
+        Raises:
+            InvalidValue: the policy gave what is no length of time.
+        """
         if isinstance(error, (Discard, *self.discard)) or (max_attempts is not None and failed >= max_attempts):
             return None
         if isinstance(error, RetryIn):
@@ -102,7 +107,9 @@ class Retry(Struct, frozen=True):
         rule = next(matching, self.delay)
         delay = _seconds(rule(failed) if callable(rule) else rule)
         spread = random.uniform(1 - self.jitter, 1 + self.jitter)
-        return min(delay * spread, _seconds(self.cap))
+        delay = min(delay * spread, _seconds(self.cap))
+        microseconds(delay, name="the delay before a retry")
+        return delay
 
 
 class RunOutcome(Exception):
@@ -134,6 +141,13 @@ class RetryIn(RunOutcome):
 def rescue_delay(crashes: int) -> float:
     """Seconds until a job whose worker died ``crashes`` times runs again: 0, 30, 300, 3000, … at most an hour."""
     return 0.0 if crashes <= 1 else min(30.0 * 10 ** min(crashes - 2, 4), 3600.0)
+
+
+def _power(root: float, exponent: float) -> float:
+    try:
+        return float(root) ** exponent
+    except OverflowError:
+        return math.inf  # The cap holds it.
 
 
 def _seconds(length: Seconds) -> float:

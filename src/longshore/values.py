@@ -50,6 +50,7 @@ class Limits(Struct, frozen=True):
     """What one call may carry, and how fine the store's clock is."""
 
     payload: int = 64 * 1024 * 1024  # Bytes of a payload, result or record value.
+    claims: int = 16  # Claims of one call.
     batch: int = 1_000  # Elements of one call.
     batch_bytes: int = 16 * 1024 * 1024  # Bytes of all payloads, results and values of one call.
     resolution: Duration = 1
@@ -96,7 +97,8 @@ class NewJob(Struct, frozen=True):
     parents: tuple[str, ...] = ()
     lax: bool = False
     if_parent_fails: IfParentFails = IfParentFails.CANCEL
-    notes: Mapping[str, Any] = {}  # A JSON object.
+    notes: Mapping[str, Any] = {}
+    """A JSON object: texts without NUL and lone surrogates, finite numbers, integers within ±2^53. None is left out."""
     awaited: bool = False
 
 
@@ -127,6 +129,8 @@ class StoredJob(Struct, frozen=True):
     settled_by: str | None = None
     cancel_asked: bool = False
     awaited: bool = False  # Somebody waits for its end.
+    releases: bool = False
+    """It ended while WAITING jobs named it as a parent, or waited for the turn it had. The core clears it."""
     unique_key: str | None = None
     unique_held: bool = False  # Whether it has the slot of its ``unique_key`` now.
     unique_scope: UniqueScope = UniqueScope.END
@@ -151,7 +155,7 @@ class Insertion(Enum):
 
     INSERTED = auto()
     REPEATED = auto()  # A job with this id is stored already. The id is checked before the unique key.
-    HELD = auto()  # Another job holds the unique key; nothing was stored.
+    HELD = auto()  # Another job holds the unique key, or the turn of a restored job; nothing was stored.
 
 
 class Inserted(Struct, frozen=True):
@@ -181,7 +185,8 @@ class Claimed(Struct, frozen=True):
     jobs: list[StoredJob]  # With payload, cursor and notes; without attempts and result.
     expired: list[str] = []  # Jobs whose deadline had passed, met on the way and moved to EXPIRED.
     next_due: Duration | None = None
-    """When the answer is empty: no job of these queues becomes due sooner than this (None: none is stored)."""
+    """When no job is answered: none of these queues, whatever its task and priority, becomes due sooner (None: none is
+    stored); 0: ask again, the call stopped before it had looked at all that is due."""
 
 
 class Fields(TypedDict, total=False):
@@ -209,6 +214,7 @@ class Fields(TypedDict, total=False):
     if_parent_fails: IfParentFails
     cancel_asked: bool
     awaited: bool
+    releases: bool
     unique_key: str | None
     unique_until: Instant | None
     unique_held: bool  # True takes the slot, or the answer is HELD and nothing changed; False frees it.
@@ -219,9 +225,9 @@ class Fields(TypedDict, total=False):
 class Change(Struct, frozen=True):
     """One change of one job, applied only where every guard that is given holds. An id stands once in a call.
 
-    Moving to an end sets ``ended``, clears ``holder`` and frees the turn and the unique slot (not that of a
-    PERIOD still running). Moving to WAITING or PENDING clears ``holder``, ``ended`` and ``result``; to RUNNING sets
-    ``started``, and frees the unique slot of scope START.
+    Moving to an end sets ``ended``, clears ``holder``, frees the turn and the unique slot (not that of a PERIOD still
+    running), and sets ``releases`` if there is somebody to release. Moving to WAITING or PENDING clears ``holder``,
+    ``ended``, ``result`` and ``releases``; to RUNNING sets ``started``, and frees the unique slot of scope START.
     """
 
     id: str
@@ -254,7 +260,9 @@ class Answer(Struct, frozen=True):
     generation: int = 0
     cancel_asked: bool = False
     awaited: bool = False
-    parent: bool = False  # The job is ended, and WAITING jobs name it as a parent.
+    releases: bool = False
+    """`StoredJob.releases`. A job inserted at that moment may be missed: who inserts WAITING jobs looks at parents and
+    turn again once the insert is committed, and one of the two sees the other."""
 
 
 class Where(Struct, frozen=True):
@@ -265,15 +273,17 @@ class Where(Struct, frozen=True):
     tasks: Sequence[str] | None = None
     states: Sequence[State] | None = None
     holder: str | None = None
-    group: str | None = None
+    groups: Sequence[str] | None = None
     parents: Sequence[str] | None = None  # At least one of these is among its parents.
-    key: str | None = None
+    keys: Sequence[str] | None = None
     unique_key: str | None = None
-    notes: Mapping[str, Any] | None = None  # Each top-level key is there with an equal value.
+    notes: Mapping[str, Any] | None = None
+    """Each top-level key is there with an equal value: a text, an integer or a boolean, equal in type too."""
+    releases: bool | None = None
     due: Duration | None = None  # Due so long ago or longer; the same for the next two.
     expired: Duration | None = None
     ended: Duration | None = None
-    changed: Duration | None = None  # Created, started or ended so long ago or less.
+    changed: Duration | None = None  # Held now, or created or ended so long ago or less.
 
 
 EVERY: Final = Where()
@@ -314,7 +324,7 @@ class Record(Struct, frozen=True):
 
 
 class Write(Struct, frozen=True):
-    """One write of one record."""
+    """One write of one record. A record stands once in a call."""
 
     kind: str
     key: str

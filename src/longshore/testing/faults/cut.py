@@ -114,9 +114,13 @@ class CutDriver(Driver):
         order: Order = Order.NEWEST,
         limit: int = 100,
         after: str | None = None,
+        each: int | None = None,
         body: bool = True,
     ) -> Page:
-        return self._pass("select", lambda: self.whole.select(where, order=order, limit=limit, after=after, body=body))
+        return self._pass(
+            "select",
+            lambda: self.whole.select(where, order=order, limit=limit, after=after, each=each, body=body),
+        )
 
     def count(self, by: By, where: Where = EVERY) -> dict[tuple[Any, ...], int]:
         return self._pass("count", lambda: self.whole.count(by, where))

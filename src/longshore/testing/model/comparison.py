@@ -183,9 +183,16 @@ class Comparison(RuleBasedStateMachine):
         if not self._idle:
             self._agree(lambda driver: walk(driver, where, order=order, limit=limit, body=body))
 
-    @rule(by=drafts.COUNTS, where=drafts.COUNTED_WHERES)
-    def count(self, by: By, where: Where) -> None:
+    @rule(where=drafts.EACH_WHERES, order=drafts.some(*Order), each=drafts.some(1, 2))
+    def select_each(self, where: Where, order: Order, each: int) -> None:
+        """The first of each key, or of each group."""
+        if not self._idle:
+            self._agree(lambda driver: driver.select(where, order=order, each=each).jobs)
+
+    @rule(asked=drafts.COUNTS)
+    def count(self, asked: tuple[By, Where]) -> None:
         """Counts."""
+        by, where = asked
         if not self._idle:
             self._agree(lambda driver: driver.count(by, where))
 

@@ -259,13 +259,14 @@ COUNTED = {
     "queues": maybe(few(*QUEUES)),
     "tasks": maybe(few(*TASKS)),
     "states": maybe(st.lists(some(*State), max_size=3, unique=True)),
-    "holder": maybe(some(*HOLDERS)),
-    "group": maybe(some("g", "h")),
 }
-ASKED = COUNTED | {
+HOLDER = {"holder": maybe(some(*HOLDERS))}
+GROUPS = {"groups": maybe(few("g", "h"))}
+ASKED = (COUNTED | HOLDER | GROUPS) | {
     "ids": maybe(few(*IDS)),
     "parents": maybe(few(*IDS)),
-    "key": maybe(some("k", "l")),
+    "keys": maybe(few("k", "l")),
+    "releases": maybe(st.booleans()),
     "unique_key": maybe(some(*UNIQUE_KEYS)),
     "notes": maybe(NOTES),
     "due": maybe(some(*DURATIONS)),
@@ -274,8 +275,14 @@ ASKED = COUNTED | {
     "changed": maybe(some(*DURATIONS)),
 }
 WHERES = st.builds(Where, **ASKED)
-COUNTED_WHERES = st.builds(Where, **COUNTED)
-COUNTS = some(*By)
+EACH_WHERES = st.one_of(
+    st.builds(Where, **(COUNTED | {"keys": few("k", "l")})), st.builds(Where, **(COUNTED | {"groups": few("g", "h")}))
+)
+COUNTS = st.one_of(
+    st.tuples(some(By.QUEUE_STATE, By.QUEUE_TASK_STATE), st.builds(Where, **COUNTED)),
+    st.tuples(st.just(By.HOLDER), st.builds(Where, **(COUNTED | HOLDER))),
+    st.tuples(st.just(By.GROUP_STATE), st.builds(Where, **(COUNTED | GROUPS))),
+)
 
 
 class WriteDraft(Struct, frozen=True):

@@ -61,14 +61,20 @@ class InsertPromises(StoreFixtures):
     def test_a_new_job_is_stored_as_it_was_given(self, store: Driver, clock: ManualClock) -> None:
         """Every field of a new job is stored as it was given."""
         assert store.insert([EVERYTHING]) == [Inserted(Insertion.INSERTED, State.PENDING)]
-        assert stored(store, "full") == reference.born(EVERYTHING, clock())
+        assert stored(store, "full") == reference.born(EVERYTHING, clock(), 0)
 
     def test_what_is_not_given_has_its_default(self, store: Driver, clock: ManualClock) -> None:
         """A job of which only the id, queue, task and payload are given is due at once, and has no deadline."""
         put(store, NewJob(id="plain", queue=QUEUE, task=TASK, payload=b""))
         job = stored(store, "plain")
-        assert job == reference.born(NewJob("plain", QUEUE, TASK, b""), clock())
+        assert job == reference.born(NewJob("plain", QUEUE, TASK, b""), clock(), 0)
         assert (job.due, job.expires, job.generation, job.attempt) == (clock(), None, 0, 0)
+
+    def test_jobs_of_one_call_are_created_one_after_another(self, store: Driver, clock: ManualClock) -> None:
+        """`created` rises by one microsecond from element to element, and due times do not."""
+        put(store, *(new_job(name) for name in "cab"))
+        assert [stored(store, name).created - clock() for name in "cab"] == [0, 1, 2]
+        assert {stored(store, name).due for name in "cab"} == {clock()}
 
     def test_instants_win_over_durations(self, store: Driver, clock: ManualClock) -> None:
         """`due` is used instead of `delay`, and `expires` instead of `expires_in`, to the microsecond."""

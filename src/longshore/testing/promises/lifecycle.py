@@ -10,7 +10,7 @@ import pytest
 from longshore.contract import EVERY, SECOND, By, Driver, Features, Limits, Write
 from longshore.errors import ConfigurationError
 from longshore.testing.clock import ManualClock
-from longshore.testing.fixtures import Connect, StoreFixtures
+from longshore.testing.fixtures import BESIDE, Connect, StoreFixtures
 from longshore.testing.samples import ids, new_job, put, run, stored, take, walk
 
 
@@ -65,7 +65,7 @@ class LifecyclePromises(StoreFixtures):
 
     def test_namespaces_do_not_see_each_other(self, connect: Connect, options: dict[str, Any]) -> None:
         """Stores with different namespaces share nothing: not jobs, keys, records, or counts."""
-        one, two = connect(), connect(namespace=f"{options.get('namespace', 'longshore')}_beside")
+        one, two = connect(), connect(namespace=options.get("namespace", "longshore") + BESIDE)
         one.migrate()
         two.migrate()
         for store in (one, two):

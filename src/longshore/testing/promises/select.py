@@ -33,9 +33,9 @@ ASKED: list[Where] = [
     Where(tasks=["render", "none"]),
     Where(states=[State.PENDING, State.SUCCEEDED]),
     Where(holder=ANNA),
-    Where(group="g"),
+    Where(groups=["g"]),
     Where(parents=["p", "q"]),
-    Where(key="k"),
+    Where(keys=["k"]),
     Where(unique_key="u"),
     Where(notes={"who": "anna"}),
     Where(notes={"who": "anna", "deep": {"x": [1]}}),
@@ -49,7 +49,7 @@ ASKED: list[Where] = [
     Where(changed=SECOND),
     Where(queues=[QUEUE], states=[State.PENDING], due=0),
     Where(states=[State.RUNNING], holder=BERT),
-    Where(group="g", tasks=["render"], queues=["other"]),
+    Where(groups=["g"], tasks=["render"], queues=["other"]),
     Where(ids=[]),
     Where(states=[]),
     Where(queues=[]),
@@ -83,6 +83,18 @@ def fill(store: Driver, clock: ManualClock) -> None:
 class SelectPromises(StoreFixtures):
     """Questions."""
 
+    def test_the_first_of_each_key_or_group(self, store: Driver, clock: ManualClock) -> None:
+        """`each`: of each of the keys, or else of each of the groups, at most so many, the first in this order."""
+        put(store, *(new_job(f"{key}{n}", key=key, group=f"group {key}") for n in range(3) for key in "kl"))
+        clock.advance(1_000)
+        put(store, new_job("alone", key="m"), new_job("other", key="n"))
+        where = Where(keys=["k", "l", "m", "none"])
+        assert ids(store.select(where, order=Order.OLDEST, each=1).jobs) == ["k0", "l0", "alone"]
+        assert ids(store.select(where, order=Order.NEWEST, each=2).jobs) == ["alone", "l2", "k2", "l1", "k1"]
+        assert ids(store.select(Where(groups=["group k"]), order=Order.OLDEST, each=2).jobs) == ["k0", "k1"]
+        waiting = Where(keys=["k", "l"], states=[State.WAITING])
+        assert ids(store.select(waiting, order=Order.OLDEST, each=1).jobs) == ["k1", "l1"]
+
     @pytest.mark.parametrize("where", ASKED, ids=name_of)
     def test_every_question_is_answered_as_matches_says(self, store: Driver, clock: ManualClock, where: Where) -> None:
         """`select` finds the jobs that `longshore.reference.matches` names, all that is given taken together."""
@@ -94,7 +106,8 @@ class SelectPromises(StoreFixtures):
     def test_jobs_are_ordered_by_their_age(self, store: Driver, clock: ManualClock) -> None:
         """Jobs come newest first, or oldest first, by the time they were created, then by the bytes of their ids."""
         for name in ("m", "z", "a"):
-            put(store, new_job(name), new_job(name.upper()))
+            put(store, new_job(name))
+            put(store, new_job(name.upper()))
             clock.advance(1)
         assert ids(walk(store)) == ["M", "m", "Z", "z", "A", "a"]
         assert ids(store.select(EVERY).jobs) == ["a", "A", "z", "Z", "m", "M"]
@@ -174,7 +187,7 @@ class SelectPromises(StoreFixtures):
     def test_jobs_are_counted_by_group(self, counted: Driver) -> None:
         """`count` by group counts jobs that have one."""
         assert counted.count(By.GROUP_STATE) == {("g", State.PENDING): 1, ("g", State.CANCELLED): 1}
-        assert counted.count(By.GROUP_STATE, Where(group="none")) == {}
+        assert counted.count(By.GROUP_STATE, Where(groups=["none"])) == {}
 
     def test_a_count_can_be_narrowed(self, counted: Driver) -> None:
         """`count` counts only jobs that ``where`` asks for."""
@@ -182,7 +195,7 @@ class SelectPromises(StoreFixtures):
             ("other", State.CANCELLED): 1
         }
         assert counted.count(By.QUEUE_STATE, Where(tasks=["render"])) == {("other", State.CANCELLED): 1}
-        assert counted.count(By.QUEUE_STATE, Where(group="g", queues=[QUEUE])) == {(QUEUE, State.PENDING): 1}
+        assert counted.count(By.QUEUE_STATE, Where(groups=["g"], queues=[QUEUE])) == {(QUEUE, State.PENDING): 1}
 
     def test_counts_follow_the_jobs(self, store: Driver) -> None:
         """Counts are right after claims, ends, retries and removals."""

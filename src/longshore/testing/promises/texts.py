@@ -18,7 +18,8 @@ class TextPromises(StoreFixtures):
 
     def test_jobs_of_one_due_time_are_ordered_by_the_bytes_of_their_ids(self, store: Driver) -> None:
         """Claims and pages order ids by their bytes."""
-        put(store, *(new_job(text) for text in reversed(PECULIAR)))
+        for text in reversed(PECULIAR):
+            put(store, new_job(text))
         assert ids(walk(store)) == bytewise(PECULIAR)
         assert ids(take(store, limit=len(PECULIAR))) == bytewise(PECULIAR)
 
@@ -38,13 +39,13 @@ class TextPromises(StoreFixtures):
         assert [answer.state for answer in answers] == [State.PENDING] * len(PECULIAR)
         for number, text in enumerate(PECULIAR):
             assert ids(store.select(Where(unique_key=text)).jobs) == [f"{number}"]
-            assert ids(store.select(Where(key=text)).jobs) == [f"{number}"]
+            assert ids(store.select(Where(keys=[text])).jobs) == [f"{number}"]
 
     def test_groups_and_parents_are_told_apart_by_their_bytes(self, store: Driver) -> None:
         """A group and a parent are found by their bytes."""
         put(store, *(new_job(f"{n}", group=text, parents=(text,)) for n, text in enumerate(PECULIAR)))
         for number, text in enumerate(PECULIAR):
-            assert ids(store.select(Where(group=text)).jobs) == [f"{number}"]
+            assert ids(store.select(Where(groups=[text])).jobs) == [f"{number}"]
             assert ids(store.select(Where(parents=[text])).jobs) == [f"{number}"]
         assert store.count(By.GROUP_STATE) == {(text, State.PENDING): 1 for text in PECULIAR}
 

@@ -72,5 +72,5 @@ class TurnPromises(StoreFixtures):
     def test_a_removed_job_leaves_its_turn(self, store: Driver) -> None:
         """`delete` frees the turn of a job that had it, and the place of one that waited."""
         put(store, new_job("a", key=KEY), new_job("b", key=KEY))
-        assert sorted(store.delete(Where(key=KEY))) == ["a", "b"]
+        assert sorted(store.delete(Where(keys=[KEY]))) == ["a", "b"]
         assert store.insert([new_job("c", key=KEY)]) == [PENDING], "a deleted job leaks its turn"

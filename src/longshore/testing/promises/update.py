@@ -181,20 +181,40 @@ class UpdatePromises(StoreFixtures):
         assert move(store, "a", State.PENDING, renews=True).generation == 2
 
     def test_children_that_wait_are_told(self, store: Driver) -> None:
-        """The answer to an end says whether waiting jobs name this job as a parent; jobs that do not wait do not
-        count."""
+        """An end says whether waiting jobs name this job as a parent, in its answer and in the job, until the core
+        clears it; jobs that do not wait do not count."""
         put(store, new_job("p"), new_job("q"), new_job("r"), new_job("child", parents=("x", "p"), waiting=True))
         put(store, new_job("free", parents=("q",)))
-        assert move(store, "p", fields={"priority": 1}).parent is False, "a job that has not ended is no parent yet"
-        assert [move(store, name, State.SUCCEEDED).parent for name in "pqr"] == [True, False, False]
-        move(store, "child", State.PENDING)
-        assert move(store, "p", fields={"priority": 2}).parent is False
+        assert move(store, "p", fields={"priority": 1}).releases is False, "a job that has not ended is no parent yet"
+        assert [move(store, name, State.SUCCEEDED).releases for name in "pqr"] == [True, False, False]
+        assert ids(store.select(Where(releases=True)).jobs) == ["p"]
+        assert move(store, "p", fields={"releases": False}).releases is False
+        assert ids(store.select(Where(releases=True)).jobs) == []
+
+    def test_jobs_that_wait_for_a_turn_are_told(self, store: Driver) -> None:
+        """An end says whether jobs of its key wait for the turn that it had."""
+        put(store, new_job("a", key="k"), new_job("b", key="k"), new_job("c", key="other"))
+        assert [move(store, name, State.SUCCEEDED).releases for name in "ac"] == [True, False]
+
+    def test_a_retried_job_releases_nothing(self, store: Driver) -> None:
+        """A job that is pending again no longer releases anybody."""
+        put(store, new_job("p"), new_job("child", parents=("p",), waiting=True))
+        move(store, "p", State.FAILED)
+        assert move(store, "p", State.PENDING, renews=True).releases is False
+        assert stored(store, "p").releases is False
+
+    def test_what_frees_a_slot_comes_before_what_takes_it(self, store: Driver) -> None:
+        """First those changes that take no slot are applied, then the others."""
+        put(store, new_job("a", key="k"), new_job("b", key="k"))
+        takes, frees = Change("b", State.PENDING, {"turn": 0}), Change("a", State.SUCCEEDED)
+        assert [answer.outcome for answer in store.update([takes, frees])] == [Outcome.MOVED, Outcome.MOVED]
+        assert stored(store, "b").turn == 0
 
     def test_changed_parents_are_the_parents(self, store: Driver) -> None:
         """After a change of the parents the new ones are asked, not the old."""
         put(store, new_job("p"), new_job("q"), new_job("child", parents=("p",), waiting=True))
         move(store, "child", fields={"parents": ("q",)})
-        assert [move(store, name, State.SUCCEEDED).parent for name in "pq"] == [False, True]
+        assert [move(store, name, State.SUCCEEDED).releases for name in "pq"] == [False, True]
         assert ids(store.select(Where(parents=["q"])).jobs) == ["child"]
         assert ids(store.select(Where(parents=["p"])).jobs) == []
 
