@@ -310,7 +310,8 @@ class Courier:
 
     def _take(self, claimed: Claimed) -> None:
         now = self._monotonic()
-        self._empty = not claimed.jobs and not claimed.expired
+        # An answer of 0 asks for another claim: the store had not looked at everything.
+        self._empty = not claimed.jobs and not claimed.expired and claimed.next_due != 0
         for job in claimed.jobs:
             run = Run(job, now)
             self._known[job.id] = run
