@@ -13,6 +13,9 @@ from msgspec import Struct
 from longshore.durations import Seconds, microseconds
 from longshore.errors import ConfigurationError
 
+_ENDLESS = 1e300
+"""Longer than any cap, and finite, so that no time of it is none."""
+
 DelayRule: TypeAlias = Callable[[int], Seconds]
 """Takes the number of attempts that failed (1 after the first), gives the delay before the next."""
 
@@ -145,9 +148,9 @@ def rescue_delay(crashes: int) -> float:
 
 def _power(root: float, exponent: float) -> float:
     try:
-        return float(root) ** exponent
+        return math.pow(root, exponent)
     except OverflowError:
-        return math.inf  # The cap holds it.
+        return _ENDLESS
 
 
 def _seconds(length: Seconds) -> float:
