@@ -20,6 +20,8 @@ from longshore.loading import load_app
 from longshore.worker.settings import WorkerSettings
 from longshore.worker.worker import Worker
 
+_STDIN = 0
+
 
 class Orders(Struct, frozen=True):
     """What a supervisor tells its children; ``path`` is where it finds modules itself."""
@@ -34,7 +36,7 @@ class Orders(Struct, frozen=True):
 
 def main() -> int:
     """Works until it is told to stop; gives the exit code."""
-    orders = msgspec.json.decode(sys.stdin.buffer.readline(), type=Orders)
+    orders = msgspec.json.decode(_first_line(), type=Orders)
     sys.path += [entry for entry in orders.path if entry not in sys.path]
     app = load_app(orders.app)
     if orders.url is not None:
@@ -63,8 +65,16 @@ def _stop_on_signals(worker: Worker) -> None:
     signal.signal(signal.SIGINT, stop)
 
 
+def _first_line() -> bytes:
+    # Without the buffer of sys.stdin: a thread that waits in it would keep the interpreter from ending.
+    line = b""
+    while not line.endswith(b"\n") and (data := os.read(_STDIN, 4096)):
+        line += data
+    return line
+
+
 def _stop_with_supervisor(worker: Worker) -> None:
-    while sys.stdin.buffer.read(4096):
+    while os.read(_STDIN, 4096):
         pass
     worker.ask_to_stop()
 

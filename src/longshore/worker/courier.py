@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 import random
-import threading
 import time
 from collections import deque
 from collections.abc import Callable
@@ -28,8 +27,9 @@ from longshore.errors import LongshoreError, StoreError
 from longshore.guard import Guard
 from longshore.holders import Lease
 from longshore.jobs import ended_topic
-from longshore.states import GIVE_UP, RELEASE, STOP, move
-from longshore.worker.performing import Cancelled, Interrupted
+from longshore.states import RELEASE, STOP, move
+from longshore.worker.bell import Bell
+from longshore.worker.performing import Cancelled, Interrupted, not_storable
 from longshore.worker.settings import WorkerSettings
 from longshore.worker.slots import Run, Slots
 from longshore.worker.tally import Pace, Tally
@@ -64,7 +64,8 @@ class Courier:
         self._settings = settings
         self._tasks = tasks
         self._monotonic = monotonic
-        self._signal = threading.Event()
+        self._bell = Bell()
+        self._queue_topics = [f"queue:{queue}" for queue in settings.queues]
         self._outcomes: deque[tuple[Run, Change | None, float]] = deque()
         self._known: dict[str, Run] = {}
         self._undelivered: dict[str, Change] = {}
@@ -84,23 +85,23 @@ class Courier:
     def hint(self) -> None:
         """There may be something to claim."""
         self._hinted = True
-        self._signal.set()
+        self._bell.ring()
 
     def report(self, run: Run, change: Change | None, seconds: float) -> None:
         """A run has ended, with the change that settles it, or was interrupted without one."""
         self._outcomes.append((run, change, seconds))
-        if not self._signal.is_set():
-            self._signal.set()
+        self._bell.ring()
 
     def look_at_held(self) -> None:
         """Compare what the store says is held with what runs here."""
         self._look_at_held = True
-        self._signal.set()
+        self._bell.ring()
 
     def drain(self, seconds: float) -> None:
         """Claim nothing more, hand back what has not begun, and let the rest run for so long."""
-        self._drain_until = self._monotonic() + seconds
-        self._signal.set()
+        until = self._monotonic() + seconds
+        self._drain_until = until if self._drain_until is None else min(until, self._drain_until)
+        self._bell.ring()
 
     def stop_when_empty(self) -> None:
         """End when no job is due and none runs here."""
@@ -111,9 +112,10 @@ class Courier:
     def run(self) -> None:
         """Works until it is drained, or empty if it was told so."""
         while not self._is_done():
-            self._signal.clear()
+            self._bell.silence()
             if self._ensure_lease() and self._ensure_certainty():
                 self._turn()
+        self._hand_back_the_rest()
 
     def _is_done(self) -> bool:
         if self._drain_until is not None:
@@ -130,7 +132,7 @@ class Courier:
         if claims_now or self._undelivered:
             self._trip(wanted if claims_now else 0)
         elif not self._outcomes:
-            self._signal.wait(self._time_to_sleep(wanted))
+            self._bell.wait(self._time_to_sleep(wanted))
 
     def _ensure_lease(self) -> bool:
         if self._lease.is_valid():
@@ -142,7 +144,7 @@ class Courier:
                 return True
         except StoreError as error:
             self._store_is_away(error)
-        self._signal.wait(self._pause or _FIRST_PAUSE)
+        self._bell.wait(self._pause or _FIRST_PAUSE)
         return False
 
     def _cut_off(self) -> None:
@@ -165,20 +167,30 @@ class Courier:
         try:
             if self._unsure:
                 self._collect()
-                self._settle(self._store.update(list(self._undelivered.values())) if self._undelivered else [])
+                self._deliver_again()
             self._compare({job.id: job for job in self._store.each(Where(holder=self._lease.holder), body=False)})
         except StoreError as error:
             self._store_is_away(error)
-            self._signal.wait(self._pause)
+            self._bell.wait(self._pause)
             return False
         self._unsure = False
         self._pause = 0.0
         return True
 
+    def _deliver_again(self) -> None:
+        try:
+            self._settle(self._store.update(list(self._undelivered.values())) if self._undelivered else [])
+        except StoreError:
+            raise
+        except _UNFIT:
+            self._deliver_singly()
+
     def _compare(self, held: dict[str, StoredJob]) -> None:
         for identity, job in held.items():
             run = self._known.get(identity)
             if run is None or run.job.generation != job.generation:
+                if run is not None:
+                    run.interrupt(Interrupted)
                 self._undelivered[identity] = move(STOP if job.cancel_asked else RELEASE, job)
             elif job.cancel_asked:
                 run.interrupt(Cancelled)
@@ -203,12 +215,26 @@ class Courier:
                 self._interrupt_all()
         elif self.slots.waiting():
             back = self.slots.take_back(taken_before=self._monotonic() - self._settings.hold)
+            if back:
+                self._pace.stalled()
         else:
             return
         for run in back:
             self._busy -= 1
             if self._known.get(run.job.id) is run:
                 self._undelivered[run.job.id] = move(RELEASE, run.job)
+
+    def _hand_back_the_rest(self) -> None:
+        """What runs on after the grace time, or was not delivered in it, once more; else it waits for a rescue."""
+        self._collect()
+        for run in self._known.values():
+            run.interrupt(Interrupted)
+            self._undelivered.setdefault(run.job.id, move(RELEASE, run.job))
+        if self._undelivered and self._lease.is_valid():
+            try:
+                self._deliver_again()
+            except StoreError as error:
+                _log.warning("%d jobs of %s wait for a rescue: %s", len(self._known), self._lease.holder, error)
 
     def _interrupt_all(self) -> None:
         late = self._drain_until is not None and self._monotonic() >= self._drain_until + self._settings.grace / 2
@@ -241,11 +267,12 @@ class Courier:
         except StoreError as error:
             self._store_is_away(error)
             self._unsure = True
-            self._signal.wait(self._pause)
+            self._hinted = self._hinted or wanted > 0  # The hint that asked for this claim is not yet answered.
+            self._bell.wait(self._pause)
             return
         except _UNFIT:
             _log.exception("the store refused %d changes: delivering them one by one", len(changes))
-            self._unsure = True
+            self._unsure = self._hinted = True
             self._deliver_singly()
             return
         self._pause = 0.0
@@ -271,13 +298,13 @@ class Courier:
             except StoreError:
                 self._unsure = True
                 return
-            except _UNFIT:
+            except _UNFIT as error:
                 _log.exception("the store cannot take the outcome of job %s", identity)
                 run = self._known.get(identity)
                 if run is None or change.to is State.FAILED:
                     self._forget(identity)
                 else:
-                    self._undelivered[identity] = move(GIVE_UP, run.job)
+                    self._undelivered[identity] = not_storable(run.job, error)
 
     def _settle(self, answers: list[Answer]) -> None:
         topics: list[str] = []
@@ -285,8 +312,16 @@ class Courier:
             self._settle_one(change, answer)
             if answer.awaited and answer.state in ENDED:
                 topics.append(ended_topic(change.id))
+            elif change.to is State.PENDING and "delay" not in change.fields:
+                topics += self._queue_topics  # Handed back: others may have time for it.
         if topics:
-            self._store.wake(topics)
+            self._announce(topics)
+
+    def _announce(self, topics: list[str]) -> None:
+        try:
+            self._store.wake(list(dict.fromkeys(topics)))
+        except StoreError as error:
+            _log.warning("nobody was woken: %s", error)
 
     def _settle_one(self, change: Change, answer: Answer) -> None:
         if answer.outcome is Outcome.REFUSED and answer.cancel_asked and self._still_holds(change, answer):
@@ -314,6 +349,8 @@ class Courier:
         self._empty = not claimed.jobs and not claimed.expired and claimed.next_due != 0
         for job in claimed.jobs:
             run = Run(job, now)
+            if earlier := self._known.get(job.id):
+                earlier.interrupt(Interrupted)  # Somebody retried the job while it ran here.
             self._known[job.id] = run
             self._busy += 1
             self.slots.put(run)

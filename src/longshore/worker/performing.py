@@ -76,6 +76,11 @@ def _awaited(coroutine: Any) -> Any:
     return asyncio.run(coroutine)
 
 
+def not_storable(job: StoredJob, error: Exception) -> Change:
+    """The change that settles a run whose outcome the store can never take."""
+    return _ended(GIVE_UP, job, error, time.monotonic())
+
+
 def _finish(app: Longshore, task: Task[..., Any], job: StoredJob, result: Any, began: float) -> Change:
     if result is None:
         return move(FINISH, job)

@@ -41,14 +41,20 @@ class Pace:
 
     def __init__(self) -> None:
         self._mean: float | None = None
+        self._is_stalled = False
+
+    def stalled(self) -> None:
+        """What was taken ahead did not begin in time: nothing is expected to begin until a run has ended."""
+        self._is_stalled = True
 
     def took(self, seconds: float) -> None:
         """A run took so long."""
+        self._is_stalled = False
         mean = self._mean
         self._mean = seconds if mean is None else mean + self._WEIGHT * (seconds - mean)
 
     def expected(self, seconds: float, slots: int) -> int:
         """How many runs the slots will begin within so many seconds; 0 while nothing is known."""
-        if self._mean is None:
+        if self._mean is None or self._is_stalled:
             return 0
         return int(slots * seconds / max(self._mean, self._LEAST_SECONDS))

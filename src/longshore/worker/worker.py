@@ -41,7 +41,7 @@ class Worker:
         self._thread: threading.Thread | None = None
         self._courier: Courier | None = None
         self._until_empty = False
-        self._stopping = threading.Event()
+        self._is_stopping = False
 
     def __enter__(self) -> Self:
         self.start()
@@ -94,7 +94,7 @@ class Worker:
         self._drain(0.0 if now else self._settings.drain)
 
     def _drain(self, seconds: float) -> None:
-        self._stopping.set()
+        self._is_stopping = True
         if self._courier is not None:
             self._courier.drain(seconds)
 
@@ -107,7 +107,7 @@ class Worker:
         if self._until_empty:
             courier.stop_when_empty()
         self._courier = courier
-        if self._stopping.is_set():
+        if self._is_stopping:
             courier.drain(0)
         return store
 
