@@ -14,7 +14,7 @@ import signal
 import sysconfig
 import tempfile
 import time
-from collections.abc import Iterator
+import uuid
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -22,7 +22,9 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
-from longshore import Job, JobInfo, Longshore, State
+from longshore import JobInfo, Longshore, State
+from longshore.contract import ENDED
+from longshore.worker.settings import WorkerSettings
 from longshore.worker.supervisor import Supervisor
 
 app = Longshore("sqlite:///checksums.db")
@@ -57,9 +59,11 @@ def main() -> int:
         url = options.url or f"sqlite:///{folder}/checksums.db"
         app.use(url)
         began = time.monotonic()
-        jobs = app.enqueue_many([checksum.call(path) for path in files])
-        with Supervisor("checksums:app", processes=options.processes, url=url) as workers:
-            _watch(jobs, workers, kill_one=options.kill_one)
+        queue = f"checksums-{uuid.uuid4()}"  # Of this run alone: the store may hold other jobs.
+        jobs = app.enqueue_many([checksum.options(queue=queue).call(path) for path in files])
+        settings = WorkerSettings(queues=(queue,))
+        with Supervisor("checksums:app", processes=options.processes, url=url, settings=settings) as workers:
+            _watch(queue, len(jobs), workers, kill_one=options.kill_one)
         seconds = time.monotonic() - began
         results = {path: job.result(timeout=60) for path, job in zip(files, jobs, strict=True)}
         infos = [job.info() for job in jobs]
@@ -84,28 +88,24 @@ def _options() -> argparse.Namespace:
     return parser.parse_args()
 
 
-def _watch(jobs: list[Job[Checksum]], workers: Supervisor, *, kill_one: bool) -> None:
+def _watch(queue: str, total: int, workers: Supervisor, *, kill_one: bool) -> None:
     """Shows how far the jobs are, until all have ended."""
     columns = (TextColumn("checksums"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
     with Progress(*columns, console=console) as progress:
-        bar = progress.add_task("checksums", total=len(jobs))
-        for ended in _ended(jobs):
+        bar = progress.add_task("checksums", total=total)
+        while (ended := _ended(queue)) < total:
             progress.update(bar, completed=ended)
-            if kill_one and 2 * ended >= len(jobs):
+            if kill_one and 2 * ended >= total:
                 victim = workers.pids[0]
                 os.kill(victim, signal.SIGKILL)
-                progress.console.print(f"killed worker process {victim} with SIGKILL")
+                progress.console.print(f"killed worker process {victim} with SIGKILL after {ended:,} jobs")
                 kill_one = False
+            time.sleep(0.02 if kill_one else 0.2)
+        progress.update(bar, completed=total)
 
 
-def _ended(jobs: list[Job[Checksum]]) -> Iterator[int]:
-    """How many have ended: jobs end in about the order in which they were enqueued, so the oldest are asked first."""
-    unended = list(reversed(jobs))
-    while unended:
-        unended[-1].wait()
-        unended.pop()
-        if len(unended) % 25 == 0:
-            yield len(jobs) - len(unended)
+def _ended(queue: str) -> int:
+    return sum(number for state, number in app.counts(queue).items() if state in ENDED)
 
 
 def _write_manifest(path: Path, results: dict[Path, Checksum]) -> None:

@@ -14,7 +14,7 @@ from msgspec.structs import replace
 from longshore import registry
 from longshore.codecs import JsonCodec, is_native
 from longshore.context import Context
-from longshore.contract import Clock, Features, Insertion
+from longshore.contract import EVERY, By, Clock, Features, Insertion, State, Where
 from longshore.errors import ConfigurationError, IdConflict, InvalidValue, UniqueConflict, UnknownTask
 from longshore.guard import DEFAULT_MAX_PAYLOAD, Guard
 from longshore.ids import IdMaker
@@ -175,6 +175,14 @@ class Longshore:
     def job(self, identity: str) -> Job[Any]:
         """The handle of the job with this id; whether there is one, its `Job.info` tells."""
         return Job(self, identity)
+
+    def counts(self, queue: str | None = None) -> dict[State, int]:
+        """How many jobs there are in each state, of one queue or of all."""
+        where = Where(queues=(queue,)) if queue is not None else EVERY
+        counts = dict.fromkeys(State, 0)
+        for (_, state), number in self.store.count(By.QUEUE_STATE, where).items():
+            counts[State(state)] += number
+        return counts
 
     def worker(self, *, queues: Iterable[str] = (DEFAULT_QUEUE,), slots: int = 10, **settings: Any) -> Worker:
         """A worker in this process: ``with app.worker():`` works in the background, ``.run()`` in the foreground.
