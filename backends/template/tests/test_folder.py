@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import os
 import resource
+import signal
+import warnings
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -14,7 +18,7 @@ from longshore.contract import NewJob, Where, Write
 from longshore.errors import ConfigurationError, Corrupt, SchemaError, StoreFull
 from longshore.testing import DriverSuite
 from longshore_folder.driver import FolderDriver
-from longshore_folder.folder import HEADER
+from longshore_folder.folder import HEADER, Folder
 
 
 class TestFolderDriver(DriverSuite):
@@ -172,6 +176,30 @@ def test_what_a_killed_writer_left_is_no_harm(store: FolderDriver, file: Path) -
     store.insert([a_job("a")])
     assert ids(store) == ["a", "kept"]
     assert [path.name for path in file.parent.iterdir()] == ["snapshot"]
+
+
+def test_a_child_forked_in_the_middle_of_a_call_keeps_no_lock(store: FolderDriver, file: Path) -> None:
+    """What another thread forks while a call holds the lock does not hold it on."""
+    with Folder(file.parent).change():
+        child = fork_a_sleeper()
+    with ThreadPoolExecutor(1) as pool:
+        try:
+            assert pool.submit(ids, store).result(timeout=10) == ["kept"]
+        finally:
+            os.kill(child, signal.SIGKILL)
+            os.waitpid(child, 0)
+
+
+def fork_a_sleeper() -> int:
+    """A child that does nothing until it is killed, and ends by itself if it is forgotten."""
+    with warnings.catch_warnings():
+        # The child takes no lock that another thread of the tests may hold.
+        warnings.simplefilter("ignore", DeprecationWarning)
+        child = os.fork()
+    if not child:
+        signal.alarm(60)
+        signal.pause()
+    return child
 
 
 def test_a_call_that_changes_nothing_writes_nothing(store: FolderDriver, file: Path) -> None:

@@ -89,7 +89,7 @@ class FolderDriver(Driver):
         _refuse(tx)
         with self._folder.change() as snapshot:
             now = self.now()  # After the lock is taken: time passes while one waits for it.
-            return [_insert(snapshot, job, now) for job in jobs]
+            return [_insert(snapshot, job, now, position) for position, job in enumerate(jobs)]
 
     def claim(self, claims: Sequence[Claim], *, holder: str, limit: int, max_bytes: int | None = None) -> Claimed:
         return self.exchange([], claims, holder=holder, limit=limit, max_bytes=max_bytes)[1]
@@ -97,8 +97,7 @@ class FolderDriver(Driver):
     def update(self, changes: Sequence[Change], *, tx: Any = None) -> list[Answer]:
         _refuse(tx)
         with self._folder.change() as snapshot:
-            now = self.now()
-            return [_update(snapshot, change, now) for change in changes]
+            return _update(snapshot, changes, self.now())
 
     def exchange(
         self,
@@ -111,7 +110,7 @@ class FolderDriver(Driver):
     ) -> tuple[list[Answer], Claimed]:
         with self._folder.change() as snapshot:
             now = self.now()
-            answers = [_update(snapshot, change, now) for change in changes]
+            answers = _update(snapshot, changes, now)
             taking = _Taking(snapshot, holder, now, limit, max_bytes)
             for claim in claims:
                 taking.serve(claim)
@@ -125,11 +124,14 @@ class FolderDriver(Driver):
         order: Order = Order.NEWEST,
         limit: int = 100,
         after: str | None = None,
+        each: int | None = None,
         body: bool = True,
     ) -> Page:
         found = _found(self._folder.read(), where, self.now())
         if order is Order.NEWEST:
             found.reverse()
+        if each is not None:
+            found = _first_of_each(found, each, "key" if where.keys is not None else "group")
         if after is not None:
             created, _, identity = after.partition(":")
             last = (int(created), identity.encode())
@@ -194,10 +196,12 @@ class _Taking:
         """Takes what one claim asks for."""
         wanted = self._limit if claim.limit is None else claim.limit
         for job in self._claimable(claim):
+            if wanted <= 0 or len(self.jobs) >= self._limit:
+                return
             if job.expires is not None and job.expires <= self._now:
                 self._snapshot.put(reference.changed(job, Change(job.id, State.EXPIRED), self._now))
                 self.expired.append(job.id)
-            elif wanted > 0 and self._has_room_for(job):
+            elif self._has_room_for(job):
                 taken = reference.taken(job, self._holder, self._now, reserve=claim.reserve)
                 self._snapshot.put(taken)
                 self.jobs.append(replace(taken, attempts=()))
@@ -222,8 +226,6 @@ class _Taking:
         )
 
     def _has_room_for(self, job: StoredJob) -> bool:
-        if len(self.jobs) >= self._limit:
-            return False
         size = sum(len(taken.payload) for taken in self.jobs) + len(job.payload)
         return not self.jobs or self._max_bytes is None or size <= self._max_bytes
 
@@ -237,13 +239,15 @@ def _refuse(tx: Any) -> None:
         raise Unsupported("the folder driver has no transactions; leave out tx, or choose a store that has them")
 
 
-def _insert(snapshot: Snapshot, given: NewJob | StoredJob, now: Instant) -> Inserted:
+def _insert(snapshot: Snapshot, given: NewJob | StoredJob, now: Instant, position: int) -> Inserted:
     # The id before the unique key: a repeat must be told that it is one, whoever has its key by now.
     if stored := snapshot.jobs.get(given.id):
         return Inserted(Insertion.REPEATED, stored.state, task=stored.task, digest=stored.digest)
-    job = given if isinstance(given, StoredJob) else reference.born(given, now)
+    job = given if isinstance(given, StoredJob) else reference.born(given, now, position)
     if job.unique_held and job.unique_key is not None and (owner := snapshot.owner(job.unique_key, now)):
         return Inserted(Insertion.HELD, held_by=owner)
+    if not snapshot.has_turn_free(job):
+        return Inserted(Insertion.HELD)
     if isinstance(given, NewJob) and job.key is not None and job.state is State.PENDING:
         turn = snapshot.free_turn(job.key, job.turns)
         job = replace(job, state=State.WAITING) if turn is None else replace(job, turn=turn)
@@ -251,22 +255,27 @@ def _insert(snapshot: Snapshot, given: NewJob | StoredJob, now: Instant) -> Inse
     return Inserted(Insertion.INSERTED, job.state)
 
 
-def _update(snapshot: Snapshot, change: Change, now: Instant) -> Answer:
+def _update(snapshot: Snapshot, changes: Sequence[Change], now: Instant) -> list[Answer]:
+    # What may free a slot comes before what takes one.
+    answers = {change.id: _change(snapshot, change, now) for change in sorted(changes, key=reference.takes_slot)}
+    return [answers[change.id] for change in changes]
+
+
+def _change(snapshot: Snapshot, change: Change, now: Instant) -> Answer:
     job = snapshot.jobs.get(change.id)
     if job is None:
         return Answer(Outcome.REFUSED)
     if not reference.guards_hold(job, change):
-        return _answer(snapshot, Outcome.REPEATED if reference.was_made(job, change) else Outcome.REFUSED, job)
+        return _answer(Outcome.REPEATED if reference.was_made(job, change) else Outcome.REFUSED, job)
     after = reference.changed(job, change, now)
     if snapshot.is_taken_by_another(after, change, now):
-        return _answer(snapshot, Outcome.HELD, job)
-    snapshot.put(after)
-    return _answer(snapshot, Outcome.MOVED, after)
+        return _answer(Outcome.HELD, job)
+    return _answer(Outcome.MOVED, snapshot.put(after))
 
 
-def _answer(snapshot: Snapshot, outcome: Outcome, job: StoredJob) -> Answer:
-    parent = job.state in ENDED and snapshot.has_waiting_children(job.id)
-    return Answer(outcome, job.state, job.generation, job.cancel_asked, job.awaited, parent)
+def _answer(outcome: Outcome, job: StoredJob) -> Answer:
+    releases = job.releases and job.state in ENDED
+    return Answer(outcome, job.state, job.generation, job.cancel_asked, job.awaited, releases)
 
 
 def _next_due(snapshot: Snapshot, claims: Sequence[Claim], now: Instant) -> Duration | None:
@@ -278,6 +287,16 @@ def _next_due(snapshot: Snapshot, claims: Sequence[Claim], now: Instant) -> Dura
 def _found(snapshot: Snapshot, where: Where, now: Instant) -> list[StoredJob]:
     """Oldest first."""
     return sorted((job for job in snapshot.jobs.values() if reference.matches(job, where, now)), key=_age)
+
+
+def _first_of_each(jobs: list[StoredJob], each: int, part: str) -> list[StoredJob]:
+    met: Counter[str] = Counter()
+    first: list[StoredJob] = []
+    for job in jobs:
+        met[getattr(job, part)] += 1
+        if met[getattr(job, part)] <= each:
+            first.append(job)
+    return first
 
 
 def _age(job: StoredJob) -> tuple[Instant, bytes]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 from msgspec import Struct
 from msgspec.structs import replace
 
-from longshore.contract import Change, Instant, Record, State, StoredJob
+from longshore.contract import ENDED, Change, Instant, Record, State, StoredJob
 
 
 class Snapshot(Struct):
@@ -18,9 +18,13 @@ class Snapshot(Struct):
     records: dict[str, dict[str, Record]] = {}  # By kind, then by key.
     last_version: int = 0  # Of any record, also of those that are gone.
 
-    def put(self, job: StoredJob) -> None:
-        """Stores the job in place of what it was."""
+    def put(self, job: StoredJob) -> StoredJob:
+        """Stores the job in place of what it was. One that ends here remembers whether others wait for that."""
+        before = self.jobs.get(job.id)
+        if before is not None and before.state not in ENDED and job.state in ENDED and self.has_waiting(before):
+            job = replace(job, releases=True)
         self.jobs[job.id] = job
+        return job
 
     def owner(self, unique_key: str, now: Instant) -> str | None:
         """Who has the slot of a unique key. One whose period has passed loses it here."""
@@ -45,13 +49,20 @@ class Snapshot(Struct):
         takes_slot = job.unique_held and not change.fields.keys().isdisjoint({"unique_held", "unique_key"})
         if takes_slot and job.unique_key is not None and self.owner(job.unique_key, now) not in (None, job.id):
             return True
-        takes_turn = "turn" in change.fields and job.key is not None
-        others = (other for other in self.jobs.values() if other.key == job.key and other.id != job.id)
-        return takes_turn and any(other.turn == job.turn for other in others)
+        return "turn" in change.fields and not self.has_turn_free(job)
 
-    def has_waiting_children(self, parent: str) -> bool:
-        """Whether waiting jobs name it as a parent."""
-        return any(job.state is State.WAITING and parent in job.parents for job in self.jobs.values())
+    def has_turn_free(self, job: StoredJob) -> bool:
+        """Whether the job has no turn, or one that no other job of its key has."""
+        if job.key is None or job.turn is None:
+            return True
+        others = (other for other in self.jobs.values() if other.key == job.key and other.id != job.id)
+        return all(other.turn != job.turn for other in others)
+
+    def has_waiting(self, job: StoredJob) -> bool:
+        """Whether waiting jobs name this one as a parent, or wait for the turn that it has."""
+        turn_of = job.key if job.turn is not None else None
+        waiting = (other for other in self.jobs.values() if other.state is State.WAITING)
+        return any(job.id in other.parents or (turn_of is not None and other.key == turn_of) for other in waiting)
 
     def next_version(self) -> int:
         """One counter for all records, so that it never has to remember what was erased."""
