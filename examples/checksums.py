@@ -100,7 +100,7 @@ def _watch(queue: str, total: int, workers: Supervisor, *, kill_one: bool) -> No
                 os.kill(victim, signal.SIGKILL)
                 progress.console.print(f"killed worker process {victim} with SIGKILL after {ended:,} jobs")
                 kill_one = False
-            time.sleep(0.02 if kill_one else 0.2)
+            time.sleep(0.001 if kill_one else 0.2)
         progress.update(bar, completed=total)
 
 
