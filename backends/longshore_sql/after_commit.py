@@ -1,0 +1,44 @@
+"""Wake-ups for what is written in an application's own transaction."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Callable, Sequence
+from typing import Any
+from weakref import WeakKeyDictionary
+
+from sqlalchemy import Connection, event
+
+from longshore_sql.sqlite_sources import session_connection
+
+
+class AfterCommit:
+    """Sends wake-ups when SQLAlchemy commits. ``sqlite3`` does not say when it does: there they are sent at once.
+
+    Both come a moment before the commit. Whoever is woken asks for the lock that the committing transaction still
+    has, and so sees what it wrote.
+    """
+
+    def __init__(self, send: Callable[[Sequence[str]], None]) -> None:
+        self._send = send
+        self._pending: WeakKeyDictionary[Connection, set[str]] = WeakKeyDictionary()
+
+    def wake(self, topics: Sequence[str], tx: Any) -> None:
+        """Wakes the topics with the commit of ``tx``."""
+        if isinstance(tx, sqlite3.Connection):
+            self._send(topics)
+            return
+        connection = tx if isinstance(tx, Connection) else session_connection(tx)
+        if connection not in self._pending:
+            self._pending[connection] = set()
+            event.listen(connection, "commit", self._committed)
+            event.listen(connection, "rollback", self._rolled_back)
+        self._pending[connection].update(topics)
+
+    def _committed(self, connection: Connection) -> None:
+        if topics := self._pending.get(connection):
+            self._send(sorted(topics))
+            topics.clear()
+
+    def _rolled_back(self, connection: Connection) -> None:
+        self._pending.get(connection, set()).clear()

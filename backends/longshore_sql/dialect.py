@@ -1,0 +1,57 @@
+"""What databases say differently: an expression, a statement's shape, or the way in which values are given."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterable
+from typing import Any
+
+from sqlalchemy import ColumnElement, Select, Table
+from sqlalchemy.engine import Dialect as SQLAlchemyDialect
+from sqlalchemy.sql import ClauseElement, Insert
+
+from longshore_sql.statements import Statement, given
+
+
+class Dialect(ABC):
+    """Builds and compiles for one kind of database."""
+
+    def __init__(self, dialect: SQLAlchemyDialect) -> None:
+        self._dialect = dialect
+
+    def compiled(self, element: ClauseElement) -> Statement:
+        """The statement in this database's text."""
+        compiled: Any = element.compile(dialect=self._dialect)
+        return Statement(str(compiled), compiled.positiontup or (), compiled.params)
+
+    def script(self, elements: Iterable[Any]) -> list[str]:
+        """The texts of statements that define tables."""
+        return [str(element.compile(dialect=self._dialect)).strip() for element in elements]
+
+    @abstractmethod
+    def inserting(self, table: Table) -> Insert:
+        """An insert that leaves out what clashes with a row that is there."""
+
+    @abstractmethod
+    def replacing(self, table: Table) -> Insert:
+        """An insert that takes the place of the row with the same primary key."""
+
+    @abstractmethod
+    def listed(self, name: str) -> Select[Any]:
+        """The elements of a given list, as rows of one column ``value``."""
+
+    @abstractmethod
+    def listing(self, values: Iterable[Any]) -> Any:
+        """A list as the value of a parameter of `listed`."""
+
+    @abstractmethod
+    def through(self, statement: Select[Any], table: Table, index: str) -> Select[Any]:
+        """The statement, made to read ``table`` through ``index`` where a planner may choose badly."""
+
+    def among(self, column: ColumnElement[Any], name: str) -> ColumnElement[bool]:
+        """Whether the column is an element of a given list."""
+        return column.in_(self.listed(name))
+
+    def equals(self, column: ColumnElement[Any], name: str) -> ColumnElement[bool]:
+        """Whether the column is a given value."""
+        return column == given(name)

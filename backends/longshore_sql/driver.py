@@ -1,0 +1,151 @@
+"""What the drivers of all SQL databases have in common."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections.abc import Sequence
+from contextlib import AbstractContextManager
+from typing import Any
+
+from longshore.contract import (
+    EVERY,
+    Answer,
+    By,
+    Change,
+    Claim,
+    Claimed,
+    Driver,
+    Inserted,
+    Insertion,
+    Instant,
+    NewJob,
+    Order,
+    Page,
+    Record,
+    State,
+    StoredJob,
+    Where,
+    Write,
+)
+from longshore_sql.changing import Changing
+from longshore_sql.claiming import Claiming
+from longshore_sql.dialect import Dialect
+from longshore_sql.inserting import Inserting
+from longshore_sql.migrations import Versions
+from longshore_sql.reading import Reading
+from longshore_sql.records import Records
+from longshore_sql.schema import Schema
+from longshore_sql.statements import Step
+
+
+class SQLDriver(Driver):
+    """A store on an SQL database: a subclass says how a step on it begins and ends."""
+
+    def __init__(self, schema: Schema, dialect: Dialect) -> None:
+        self._schema = schema
+        self._versions = Versions(schema, dialect)
+        self._inserting = Inserting(schema, dialect)
+        self._claiming = Claiming(schema, dialect)
+        self._changing = Changing(schema, dialect, self._inserting)
+        self._reading = Reading(schema, dialect)
+        self._records = Records(schema, dialect)
+        self._clearings = dialect.script(
+            table.delete() for table in (schema.attempt, schema.parent, schema.job, schema.record)
+        )
+
+    @abstractmethod
+    def _write(self, tx: Any = None) -> AbstractContextManager[Step]:
+        """A step that writes: in a transaction of its own, or in that of ``tx``."""
+
+    @abstractmethod
+    def _read(self) -> AbstractContextManager[Step]:
+        """A step that only reads, and sees the store as it is at one moment."""
+
+    @abstractmethod
+    def _wake_after(self, topics: Sequence[str], tx: Any) -> None:
+        """Wakes who listens, when the transaction ``tx`` is committed; at once where it is None."""
+
+    def clear(self) -> None:
+        with self._write() as step:
+            for text in self._clearings:
+                step.cursor.execute(text)
+
+    def now(self) -> Instant:
+        with self._read() as step:
+            return step.now
+
+    def insert(self, jobs: Sequence[NewJob | StoredJob], *, tx: Any = None) -> list[Inserted]:
+        if not jobs:
+            return []
+        with self._write(tx) as step:
+            answers = self._inserting.insert(step, jobs)
+        topics = {
+            f"queue:{job.queue}"
+            for job, answer in zip(jobs, answers, strict=True)
+            if answer.outcome is Insertion.INSERTED and answer.state is State.PENDING
+        }
+        if topics:
+            self._wake_after(sorted(topics), tx)
+        return answers
+
+    def claim(self, claims: Sequence[Claim], *, holder: str, limit: int, max_bytes: int | None = None) -> Claimed:
+        with self._write() as step:
+            return self._claiming.claim(step, claims, holder=holder, limit=limit, max_bytes=max_bytes)
+
+    def update(self, changes: Sequence[Change], *, tx: Any = None) -> list[Answer]:
+        if not changes:
+            return []
+        with self._write(tx) as step:
+            return self._changing.update(step, changes)
+
+    def exchange(
+        self,
+        changes: Sequence[Change],
+        claims: Sequence[Claim],
+        *,
+        holder: str,
+        limit: int,
+        max_bytes: int | None = None,
+    ) -> tuple[list[Answer], Claimed]:
+        with self._write() as step:
+            answers = self._changing.update(step, changes)
+            return answers, self._claiming.claim(step, claims, holder=holder, limit=limit, max_bytes=max_bytes)
+
+    def select(
+        self,
+        where: Where = EVERY,
+        *,
+        order: Order = Order.NEWEST,
+        limit: int = 100,
+        after: str | None = None,
+        each: int | None = None,
+        body: bool = True,
+    ) -> Page:
+        with self._read() as step:
+            return self._reading.select(step, where, order, limit, after, each, body)
+
+    def count(self, by: By, where: Where = EVERY) -> dict[tuple[Any, ...], int]:
+        with self._read() as step:
+            return self._reading.count(step, by, where)
+
+    def delete(self, where: Where, *, limit: int = 1_000) -> list[str]:
+        with self._write() as step:
+            return self._reading.delete(step, where, limit)
+
+    def read(
+        self,
+        kind: str,
+        keys: Sequence[str] | None = None,
+        *,
+        prefix: str = "",
+        limit: int = 1_000,
+        after: str | None = None,
+    ) -> list[Record]:
+        with self._read() as step:
+            return self._records.read(step, kind, keys, prefix, limit, after)
+
+    def write(self, writes: Sequence[Write], *, tx: Any = None) -> list[int | None]:
+        if not writes:
+            return []
+        with self._write(tx) as step:
+            return self._records.write(step, writes)

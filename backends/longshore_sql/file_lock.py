@@ -1,0 +1,79 @@
+"""A lock between processes that is given in the order of asking.
+
+SQLite's own way to wait for a writer is to sleep and try again, and who has just written wins most tries. So writers
+line up at a lock of the operating system first. It only makes the waiting fair: what keeps writers apart is SQLite.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import os
+import threading
+from typing import Final
+
+_MODE: Final = 0o666
+
+
+class FileLock:
+    """A lock on a file, for one thread at a time, until it is released or the process ends."""
+
+    def __init__(self, path: str) -> None:
+        self._file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, _MODE)
+        self._changed = threading.Condition()
+        self._waiter: threading.Thread | None = None
+        self._asked = False
+        self._given = False
+        self._closed = False
+
+    def acquire(self, timeout: float) -> bool:
+        """Takes the lock, or answers False when it was not given in ``timeout`` seconds."""
+        try:
+            fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return self._wait(timeout)
+        except OSError:
+            return True  # A file system without such locks: SQLite's own waiting must do.
+        return True
+
+    def release(self) -> None:
+        """Gives the lock back."""
+        with contextlib.suppress(OSError):
+            fcntl.flock(self._file, fcntl.LOCK_UN)
+
+    def close(self) -> None:
+        """Closes the file: in a child, too, to which it came by fork."""
+        with self._changed:
+            if not self._closed:
+                self._closed = True
+                os.close(self._file)
+                self._file = -1
+            self._changed.notify_all()
+
+    def _wait(self, timeout: float) -> bool:
+        """The operating system knows no time-out for this lock: so another thread waits for it."""
+        with self._changed:
+            self._asked = True
+            if self._waiter is None:
+                self._waiter = threading.Thread(target=self._serve, name="longshore file lock", daemon=True)
+                self._waiter.start()
+            self._changed.notify_all()
+            self._changed.wait_for(lambda: self._given or self._closed, timeout)
+            given, self._given, self._asked = self._given, False, False
+            return given
+
+    def _serve(self) -> None:
+        while True:
+            with self._changed:
+                self._changed.wait_for(lambda: (self._asked and not self._given) or self._closed)
+                if self._closed:
+                    return
+                file = self._file
+            with contextlib.suppress(OSError):
+                fcntl.flock(file, fcntl.LOCK_EX)
+            with self._changed:
+                if self._asked and not self._closed:
+                    self._given = True
+                    self._changed.notify_all()
+                elif not self._closed:
+                    fcntl.flock(file, fcntl.LOCK_UN)

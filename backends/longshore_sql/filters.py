@@ -1,0 +1,85 @@
+"""What `Where` asks for, as conditions on rows."""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+from sqlalchemy import ColumnElement, or_, select
+
+from longshore.contract import HELD, Instant, State, Where
+from longshore_sql.dialect import Dialect
+from longshore_sql.schema import Schema, constant, is_any_of
+from longshore_sql.statements import given
+
+_LISTS: Final = ("ids", "queues", "tasks", "groups", "keys", "parents")
+_AGES: Final = ("due", "expired", "ended", "changed")
+_TEXTS: Final = ("holder", "unique_key")
+_OVERDUE: Final = frozenset({State.WAITING, State.PENDING})
+
+FilterKey = tuple[Any, ...]
+
+
+def filter_key(where: Where) -> FilterKey:
+    """What questions have in common that are asked by one statement. Notes are not looked for by statements."""
+    lists = tuple((name, len(asked) == 1) for name in _LISTS if (asked := getattr(where, name)) is not None)
+    others = tuple(name for name in (*_AGES, *_TEXTS) if getattr(where, name) is not None)
+    return lists, others, where.releases, None if where.states is None else frozenset(where.states)
+
+
+class Filters:
+    """Makes conditions and their values."""
+
+    def __init__(self, schema: Schema, dialect: Dialect) -> None:
+        self._schema = schema
+        self._dialect = dialect
+        job = schema.job.c
+        self._columns = {
+            "ids": job.id,
+            "queues": job.queue,
+            "tasks": job.task,
+            "groups": job.group,
+            "keys": job.key,
+            "parents": schema.parent.c.parent,
+        }
+        recent = [job.created >= given("changed"), job.ended >= given("changed")]
+        self._others: dict[str, ColumnElement[bool]] = {
+            "holder": job.holder == given("holder"),
+            "unique_key": job.unique_key == given("unique_key"),
+            "due": job.due <= given("due"),
+            "expired": job.expires <= given("expired"),
+            "ended": job.ended <= given("ended"),
+            "changed": or_(is_any_of(job.state, HELD), *recent),
+        }
+
+    def conditions(self, where: Where) -> list[ColumnElement[bool]]:
+        """What rows have to fulfil; the values are those of `values`."""
+        lists, others, releases, states = filter_key(where)
+        conditions = [self._is_in(name, single) for name, single in lists]
+        conditions += [self._others[name] for name in others]
+        if releases is not None:
+            conditions.append(self._schema.job.c.releases == constant(releases))
+        if states is not None:
+            conditions.append(is_any_of(self._schema.job.c.state, states))
+            if states <= _OVERDUE and "expired" in others:
+                # Says again what the index says, for a planner to see that it serves.
+                conditions.append(self._schema.job.c.state <= constant(State.PENDING))
+        return conditions
+
+    def values(self, where: Where, now: Instant) -> dict[str, Any]:
+        """The values of the conditions."""
+        values: dict[str, Any] = {}
+        for name in _LISTS:
+            asked = getattr(where, name)
+            if asked is not None:
+                values[name] = next(iter(asked)) if len(asked) == 1 else self._dialect.listing(asked)
+        values |= {name: now - ago for name in _AGES if (ago := getattr(where, name)) is not None}
+        values |= {name: text for name in _TEXTS if (text := getattr(where, name)) is not None}
+        return values
+
+    def _is_in(self, name: str, single: bool) -> ColumnElement[bool]:
+        """A list of one is a comparison, which leaves the order of an index behind the column as it is."""
+        column = self._columns[name]
+        within = column == given(name) if single else self._dialect.among(column, name)
+        if name == "parents":
+            return self._schema.job.c.id.in_(select(self._schema.parent.c.child).where(within))
+        return within

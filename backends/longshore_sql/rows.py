@@ -1,0 +1,75 @@
+"""Between a row and a job."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, Final
+
+from msgspec import ValidationError, json
+
+from longshore.contract import IfParentFails, Instant, State, StoredJob, UniqueScope
+from longshore.errors import Corrupt
+from longshore_sql.schema import Lane
+from longshore_sql.statements import Row
+
+COLUMNS: Final = tuple(
+    "unique_slot" if name == "unique_held" else name for name in StoredJob.__struct_fields__ if name != "attempts"
+)
+"""The columns of a whole row, in the order of the fields of a job."""
+
+# Looking up beats calling the enumeration by a factor of five.
+_STATES: Final = {int(member): member for member in State}
+_SCOPES: Final = {int(member): member for member in UniqueScope}
+_IF_PARENT_FAILS: Final = {int(member): member for member in IfParentFails}
+
+
+def job_of(row: Row, attempts: tuple[bytes, ...] = ()) -> StoredJob:
+    """The job that a row of `COLUMNS` holds."""
+    # By position, because naming forty fields costs fifty times as much.
+    (
+        identity, queue, task, state, priority, created, due, codec, payload, digest,
+        generation, attempt, max_attempts, crashes, max_crashes, snoozes,
+        holder, started, ended, expires, settled, settled_by, cancel_asked, awaited, releases,
+        unique_key, unique_slot, unique_scope, unique_until, group, key, turns, turn,
+        parents, lax, if_parent_fails, notes, cursor, result_codec, result, tries,
+    ) = row  # fmt: skip
+    try:
+        return StoredJob(
+            identity, queue, task, _STATES[state], priority, created, due, codec, payload, digest,
+            generation, attempt, max_attempts, crashes, max_crashes, snoozes,
+            holder, started, ended, expires, settled, settled_by, cancel_asked == 1, awaited == 1, releases == 1,
+            unique_key, unique_slot is not None, _SCOPES[unique_scope], unique_until, group, key, turns, turn,
+            () if parents is None else tuple(json.decode(parents)), lax == 1, _IF_PARENT_FAILS[if_parent_fails],
+            {} if notes is None else json.decode(notes), cursor, result_codec, result, tries, attempts,
+        )  # fmt: skip
+    except (LookupError, TypeError, ValueError, ValidationError) as error:
+        raise Corrupt(f"the row of job {identity!r} cannot be read: {error!r}") from error
+
+
+def columns_of(job: StoredJob, now: Instant) -> dict[str, Any]:
+    """The row of a job by column, without its attempts."""
+    values = {name: stored(getattr(job, name)) for name in COLUMNS if name not in {"unique_slot", "parents", "notes"}}
+    values["unique_slot"] = job.unique_key if job.unique_held else None
+    values["parents"] = json_of(job.parents)
+    values["notes"] = json_of(job.notes)
+    values["lane"] = int(lane_of(job.state, job.due, now))
+    return values
+
+
+def lane_of(state: State, due: Instant, now: Instant) -> Lane:
+    """The lane in which a job is put."""
+    if state is not State.PENDING:
+        return Lane.NONE
+    return Lane.READY if due <= now else Lane.FUTURE
+
+
+def stored(value: Any) -> Any:
+    """The value as drivers bind it without a detour: exact types, and no ``bytes`` where ``bytearray`` will do."""
+    if isinstance(value, bytes):
+        return bytearray(value)
+    return int(value) if isinstance(value, int) else value
+
+
+def json_of(value: Mapping[str, Any] | Sequence[str]) -> str | None:
+    """JSON text, or None for what is empty."""
+    return json.encode(value).decode() if value else None

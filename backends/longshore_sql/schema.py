@@ -1,0 +1,173 @@
+"""The tables of a namespace and the indexes by which each statement finds its rows."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from enum import IntEnum
+from typing import Any, Final
+
+from sqlalchemy import (
+    BigInteger,
+    Column,
+    ColumnElement,
+    Index,
+    Integer,
+    LargeBinary,
+    MetaData,
+    PrimaryKeyConstraint,
+    SmallInteger,
+    String,
+    Table,
+    Text,
+    false,
+    literal_column,
+)
+
+from longshore.contract import IfParentFails, State, UniqueScope
+
+NAMESPACE: Final = r"[a-z][a-z0-9_]{0,30}"
+VERSION: Final = 1
+READABLE_FROM: Final = 1
+"""The oldest version of this package's schema whose code can work on the present one."""
+
+
+class Lane(IntEnum):
+    """By which index a job is found by claims: only PENDING jobs stand in one."""
+
+    NONE = 0
+    READY = 1  # Due, or found due by a promotion.
+    ASIDE = 2  # Due, and passed over by a claim that wanted other tasks: found by its task.
+    FUTURE = 3  # Due later.
+
+
+def constant(value: int) -> ColumnElement[int]:
+    """A number written into the statement: a planner matches a partial index by what it can read."""
+    return literal_column(str(int(value)), Integer)
+
+
+def is_any_of(column: ColumnElement[int], values: Iterable[int]) -> ColumnElement[bool]:
+    """Whether the column is one of the numbers, all written into the statement."""
+    constants = [constant(value) for value in sorted(values)]
+    return column.in_(constants) if constants else false()
+
+
+class Schema:
+    """The tables of one namespace."""
+
+    def __init__(self, namespace: str) -> None:
+        self.namespace = namespace
+        self.metadata = MetaData()
+        self.job = Table(f"{namespace}_job", self.metadata, *_job_columns())
+        self.parent = Table(
+            f"{namespace}_parent",
+            self.metadata,
+            Column("parent", String, nullable=False),
+            Column("child", String, nullable=False),
+            PrimaryKeyConstraint("parent", "child"),
+            sqlite_with_rowid=False,
+        )
+        self.attempt = Table(
+            f"{namespace}_attempt",
+            self.metadata,
+            Column("job", String, nullable=False),
+            Column("number", Integer, nullable=False),
+            Column("record", LargeBinary, nullable=False),
+            PrimaryKeyConstraint("job", "number"),
+        )
+        self.record = Table(
+            f"{namespace}_record",
+            self.metadata,
+            Column("kind", String, nullable=False),
+            Column("key", String, nullable=False),
+            Column("version", BigInteger, nullable=False),
+            Column("expires", BigInteger),
+            Column("value", LargeBinary, nullable=False),
+            PrimaryKeyConstraint("kind", "key"),
+        )
+        self.meta = Table(
+            f"{namespace}_meta",
+            self.metadata,
+            Column("name", String, primary_key=True),
+            Column("value", BigInteger, nullable=False),
+        )
+        self._add_indexes()
+
+    def index(self, name: str) -> str:
+        """The full name of an index, or of anything else that the database names beside the tables."""
+        return f"{self.namespace}_{name}"
+
+    def _add_indexes(self) -> None:
+        job, ready, aside, future = self.job.c, Lane.READY, Lane.ASIDE, Lane.FUTURE
+        urgent = job.priority.desc()
+        self._partial("ready", job.lane == constant(ready), job.queue, urgent, job.due, job.id)
+        self._partial("aside", job.lane == constant(aside), job.queue, job.task, urgent, job.due, job.id)
+        self._partial("future", job.lane == constant(future), job.due, job.queue)
+        self._partial("held", job.holder.is_not(None), job.holder)
+        self._partial("slot", job.unique_slot.is_not(None), job.unique_slot, unique=True)
+        self._partial("turn", job.turn.is_not(None), job.key, job.turn, unique=True)
+        self._partial("keyed", job.key.is_not(None), job.key, job.state, job.created, job.id)
+        self._partial("unique_key", job.unique_key.is_not(None), job.unique_key)
+        self._partial("grouped", job.group.is_not(None), job.group, job.state, job.created, job.id)
+        overdue = job.expires.is_not(None) & (job.state <= constant(State.PENDING))
+        self._partial("overdue", overdue, job.expires)
+        self._partial("releasing", job.releases == constant(True), job.created, job.id)
+        self._partial("ended", job.ended.is_not(None), job.state, job.ended)
+        Index(self.index("listed"), job.created, job.id)
+        Index(self.index("child"), self.parent.c.child)
+        self._partial("lapsing", self.record.c.expires.is_not(None), self.record.c.expires)
+
+    def _partial(self, name: str, where: ColumnElement[Any], *columns: Any, unique: bool = False) -> None:
+        Index(self.index(name), *columns, unique=unique, sqlite_where=where, postgresql_where=where)
+
+
+def _job_columns() -> list[Column[Any]]:
+    # What is long stands last: to read a column, an engine walks over those before it.
+    return [
+        Column("seq", Integer, primary_key=True),
+        Column("id", String, nullable=False, unique=True),
+        Column("queue", String, nullable=False),
+        Column("task", String, nullable=False),
+        Column("state", SmallInteger, nullable=False),
+        Column("lane", SmallInteger, nullable=False),
+        Column("priority", SmallInteger, nullable=False),
+        Column("created", BigInteger, nullable=False),
+        Column("due", BigInteger, nullable=False),
+        _counter("generation"),
+        _counter("attempt"),
+        Column("max_attempts", Integer),
+        _counter("crashes"),
+        Column("max_crashes", Integer, nullable=False),
+        _counter("snoozes"),
+        Column("holder", String),
+        Column("started", BigInteger),
+        Column("ended", BigInteger),
+        Column("expires", BigInteger),
+        Column("settled", Integer),
+        Column("settled_by", String),
+        _counter("cancel_asked"),
+        _counter("awaited"),
+        _counter("releases"),
+        Column("unique_key", String),
+        Column("unique_slot", String),
+        _counter("unique_scope", UniqueScope.END),
+        Column("unique_until", BigInteger),
+        Column("group", String),
+        Column("key", String),
+        _counter("turns", 1),
+        Column("turn", Integer),
+        _counter("lax"),
+        _counter("if_parent_fails", IfParentFails.CANCEL),
+        _counter("tries"),
+        Column("codec", String, nullable=False),
+        Column("result_codec", String),
+        Column("digest", LargeBinary, nullable=False),
+        Column("parents", Text),
+        Column("notes", Text),
+        Column("payload", LargeBinary, nullable=False),
+        Column("cursor", LargeBinary),
+        Column("result", LargeBinary),
+    ]
+
+
+def _counter(name: str, default: int = 0) -> Column[int]:
+    return Column(name, Integer, nullable=False, server_default=str(int(default)))

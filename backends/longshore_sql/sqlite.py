@@ -1,0 +1,215 @@
+"""Longshore on an SQLite file."""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, Final, Self
+
+import sqlalchemy
+
+from longshore.contract import Clock, Features, Instant, Limits, Listener
+from longshore.errors import ConfigurationError, InvalidValue, Unavailable
+from longshore_sql.after_commit import AfterCommit
+from longshore_sql.driver import SQLDriver
+from longshore_sql.file_lock import FileLock
+from longshore_sql.schema import Schema
+from longshore_sql.sqlite_dialect import SQLiteDialect
+from longshore_sql.sqlite_errors import translated
+from longshore_sql.sqlite_options import Options
+from longshore_sql.sqlite_sources import ConnectionSource, EngineSource, FileSource, Source, driver_connection
+from longshore_sql.statements import Step
+from longshore_sql.wakes import Wakes
+
+OLDEST_SQLITE: Final = (3, 35)
+STEPS_PER_COUNT: Final = 20
+
+
+def machine_clock() -> Instant:
+    """The clock of this machine, which is that of all who use a file on it."""
+    return time.time_ns() // 1_000
+
+
+class SQLiteDriver(SQLDriver):
+    """A connection to an SQLite database.
+
+    Takes ``sqlite:///relative.db``, ``sqlite:////absolute.db``, or a live ``sqlite3.Connection``, SQLAlchemy ``Engine``
+    or ``Connection``, which is neither closed nor reconfigured. Options, in the URL's query or by name: ``namespace``;
+    for a file also ``synchronous`` (``FULL``, ``EXTRA``, ``NORMAL`` or ``OFF``: below ``FULL`` the store does not
+    promise `Features.DURABLE`) and ``timeout``, the seconds to wait for other writers.
+    """
+
+    handles = ("sqlite3.Connection", "sqlalchemy.engine.base.Engine", "sqlalchemy.engine.base.Connection")
+    features = Features.DURABLE | Features.SHARED | Features.TRANSACTIONS | Features.WAKEUPS
+    limits = Limits()
+
+    def __init__(self, source: Source, options: Options, clock: Clock | None) -> None:
+        dialect = SQLiteDialect()
+        super().__init__(Schema(options.namespace), dialect)
+        self.target = str(options.url(source.path))
+        self._namespace = options.namespace
+        self._timeout = options.timeout
+        self._source = source
+        self._path = source.path
+        self._clock = clock or machine_clock
+        self._lock: tuple[int, FileLock] | None = None
+        self._wakes = Wakes(f"{source.path}-wake")
+        self._after_commit = AfterCommit(self.wake)
+        self._examined: int | None = None
+        self._is_checked = False
+        (self._touch,) = dialect.script([self._schema.meta.delete().where(sqlalchemy.false())])
+        if not source.is_durable():
+            self.features &= ~Features.DURABLE
+
+    @classmethod
+    def connect(cls, target: Any, *, clock: Clock | None = None, **options: Any) -> Self:
+        if sqlite3.sqlite_version_info < OLDEST_SQLITE:
+            raise ConfigurationError(
+                f"expected SQLite {'.'.join(map(str, OLDEST_SQLITE))} or newer, got {sqlite3.sqlite_version}: "
+                "use a Python that carries a newer one"
+            )
+        given = Options.of(target, options)
+        path = given.path or "the database that was handed in"
+        try:
+            with translated(path):
+                return cls(_source(target, given), given, clock)
+        except Unavailable as error:
+            if given.path is not None and not os.access(Path(given.path).parent, os.W_OK):
+                raise ConfigurationError(str(error)) from error
+            raise
+
+    def close(self) -> None:
+        self._source.close()
+        self._wakes.close()
+        if self._lock is not None:
+            self._lock[1].close()
+            self._lock = None
+
+    def migrate(self) -> None:
+        with self._transaction() as step:
+            cursor = step.cursor
+            cursor.execute("SELECT 1 FROM sqlite_master WHERE name = ?", (self._schema.meta.name,))
+            if cursor.fetchone() is None:
+                self._versions.create(cursor)
+            else:
+                self._versions.upgrade(cursor)
+            self._versions.check(cursor)
+        self._is_checked = True
+
+    def now(self) -> Instant:
+        return self._clock()
+
+    def wake(self, topics: Sequence[str]) -> None:
+        self._wakes.wake([f"{self._namespace} {topic}" for topic in topics])
+
+    def listen(self, topics: Sequence[str]) -> Listener:
+        return self._wakes.listen([f"{self._namespace} {topic}" for topic in topics])
+
+    @contextmanager
+    def transaction(self) -> Iterator[sqlalchemy.Connection]:
+        with translated(self._path), self._source.engine().connect() as connection:
+            connection.exec_driver_sql("BEGIN IMMEDIATE")
+            yield connection
+            connection.commit()
+
+    def examined(self) -> int | None:
+        """Steps of SQLite's virtual machine since the first call, in units of twenty: about a row that is passed
+        over, a third of one that is read whole. Counting costs, and so begins when it is first asked for."""
+        self._examined = self._examined or 0
+        return self._examined
+
+    @contextmanager
+    def _write(self, tx: Any = None) -> Iterator[Step]:
+        if tx is None:
+            with self._transaction() as step:
+                self._check(step)
+                yield step
+            return
+        with translated(self._path):
+            connection = driver_connection(tx)
+            cursor = _cursor(connection)
+            # Takes the lock that writing needs before anything is read, and begins where sqlite3 begins by itself.
+            cursor.execute(self._touch)
+            if not connection.in_transaction:
+                raise InvalidValue("expected tx to be in a transaction, got a connection without: execute BEGIN on it")
+            step = Step(cursor, self._clock())
+            self._check(step)
+            yield step
+
+    @contextmanager
+    def _transaction(self) -> Iterator[Step]:
+        with translated(self._path), self._source.writer() as connection:
+            lock = self._file_lock()
+            if not lock.acquire(self._timeout):
+                message = f"another connection has held the lock of {self._path} for over {self._timeout} s"
+                raise Unavailable(message, unknown=False)
+            try:
+                cursor = self._counting(connection)
+                cursor.execute("BEGIN IMMEDIATE")
+                try:
+                    yield Step(cursor, self._clock())
+                    cursor.execute("COMMIT")
+                finally:
+                    if connection.in_transaction:
+                        cursor.execute("ROLLBACK")
+            finally:
+                lock.release()
+
+    @contextmanager
+    def _read(self) -> Iterator[Step]:
+        with translated(self._path), self._source.reader() as connection:
+            cursor = self._counting(connection)
+            inside = connection.in_transaction
+            if not inside:
+                cursor.execute("BEGIN")
+            try:
+                step = Step(cursor, self._clock())
+                self._check(step)
+                yield step
+            finally:
+                if not inside:
+                    cursor.execute("ROLLBACK")
+
+    def _wake_after(self, topics: Sequence[str], tx: Any) -> None:
+        if tx is None:
+            self.wake(topics)
+        else:
+            self._after_commit.wake(topics, tx)
+
+    def _check(self, step: Step) -> None:
+        if not self._is_checked:
+            self._versions.check(step.cursor)
+            self._is_checked = True
+
+    def _file_lock(self) -> FileLock:
+        process = os.getpid()
+        if self._lock is None or self._lock[0] != process:
+            if self._lock is not None:
+                self._lock[1].close()  # Came by fork: while it is open here, the parent's death would not free it.
+            self._lock = (process, FileLock(f"{self._path}-lock"))
+        return self._lock[1]
+
+    def _counting(self, connection: sqlite3.Connection) -> sqlite3.Cursor:
+        if self._examined is not None:
+            connection.set_progress_handler(self._count, STEPS_PER_COUNT)
+        return _cursor(connection)
+
+    def _count(self) -> int:
+        self._examined = (self._examined or 0) + 1
+        return 0
+
+
+def _source(target: Any, options: Options) -> Source:
+    if options.path is not None:
+        return FileSource(options.path, options.synchronous, options.timeout)
+    return EngineSource(target) if isinstance(target, sqlalchemy.Engine) else ConnectionSource(target)
+
+
+def _cursor(connection: sqlite3.Connection) -> sqlite3.Cursor:
+    cursor = connection.cursor()
+    cursor.row_factory = None  # An application's own would give its own kind of rows.
+    return cursor

@@ -1,0 +1,54 @@
+"""SQLite's errors in the words of the contract: here and nowhere else."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Final
+
+from longshore.errors import Closed, ConfigurationError, Corrupt, SchemaError, StoreError, StoreFull, Unavailable
+
+_MASK: Final = 0xFF  # The primary code, without the extension that says where it happened.
+
+
+@contextmanager
+def translated(path: str) -> Iterator[None]:
+    """Raises what SQLite raises inside as an error of the contract."""
+    try:
+        yield
+    except sqlite3.Error as error:
+        raise translation(error, path) from error
+
+
+def translation(error: sqlite3.Error, path: str) -> StoreError | ConfigurationError:
+    """The error of the contract that says what SQLite said."""
+    code = getattr(error, "sqlite_errorcode", 0) & _MASK
+    if isinstance(error, sqlite3.ProgrammingError):
+        return _misused(error, path)
+    if code in {sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED}:
+        message = (
+            f"{path} was locked by another connection for longer than the timeout allows: {error}; nothing was done"
+        )
+        return Unavailable(message, unknown=False)
+    if code == sqlite3.SQLITE_FULL:
+        return StoreFull(f"there is no room for {path}: {error}; free some on its disk, nothing was stored")
+    if code in {sqlite3.SQLITE_READONLY, sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_PERM, sqlite3.SQLITE_AUTH}:
+        message = f"{path} cannot be opened for writing: {error}; it and its folder must be writable for this user"
+        return Unavailable(message, unknown=False)
+    if code in {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_MISMATCH}:
+        return Corrupt(f"{path} cannot be read: {error}; restore a copy, or recover it with SQLite's own shell")
+    if code == sqlite3.SQLITE_ERROR and ("no such table" in str(error) or "no such column" in str(error)):
+        return SchemaError(f"{path} lacks what is needed: {error}; run migrate")
+    return Unavailable(f"{path} failed: {error}")
+
+
+def _misused(error: sqlite3.Error, path: str) -> StoreError | ConfigurationError:
+    message = str(error)
+    if "closed" in message:
+        return Closed(f"the connection to {path} is closed: connect again")
+    if "thread" in message:
+        return ConfigurationError(
+            f"the connection to {path} that was handed in belongs to one thread: open it with check_same_thread=False"
+        )
+    return StoreError(f"{path}: {error}")

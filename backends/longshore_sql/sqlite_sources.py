@@ -1,0 +1,224 @@
+"""Where the connections to an SQLite database come from: a file, or a live object of the application."""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+import threading
+from abc import ABC, abstractmethod
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any, Final
+
+import sqlalchemy
+from sqlalchemy.pool import NullPool
+
+from longshore.errors import Closed, ConfigurationError
+
+DURABLE_FROM: Final = 2  # FULL, by SQLite's numbers of PRAGMA synchronous.
+
+
+class Source(ABC):
+    """Lends a connection for each step; only the thread that it is lent to uses it."""
+
+    path: str
+    """The database's file."""
+
+    @abstractmethod
+    def writer(self) -> Any:
+        """A context in which a connection is lent for writing."""
+
+    @abstractmethod
+    def reader(self) -> Any:
+        """A context in which a connection is lent for reading."""
+
+    @abstractmethod
+    def engine(self) -> sqlalchemy.Engine:
+        """An engine for connections of the application's own."""
+
+    def close(self) -> None:
+        """Closes what was opened here."""
+        return
+
+    def is_durable(self) -> bool:
+        """Whether a commit reaches the disk."""
+        with self.reader() as connection:
+            (synchronous,) = connection.execute("PRAGMA synchronous").fetchone()
+            return int(synchronous) >= DURABLE_FROM
+
+
+class FileSource(Source):
+    """Connections of our own to a file: one that writes, one that reads beside it. A child of fork opens new ones."""
+
+    def __init__(self, path: str, synchronous: str, timeout: float) -> None:
+        self.path = path
+        self._synchronous = synchronous
+        self._timeout = timeout
+        self._abandoned: list[Any] = []
+        self._closed = False
+        self._lanes = self._fresh()
+        with self.writer():
+            pass  # What is wrong with the path is to be said at once.
+
+    def _fresh(self) -> tuple[int, _Lane, _Lane]:
+        return os.getpid(), _Lane(self._open), _Lane(self._open)
+
+    def writer(self) -> Any:
+        return self._own()[1].lent()
+
+    def reader(self) -> Any:
+        return self._own()[2].lent()
+
+    def engine(self) -> sqlalchemy.Engine:
+        return sqlalchemy.create_engine("sqlite://", creator=self._open, poolclass=NullPool)
+
+    def close(self) -> None:
+        process, *lanes = self._lanes
+        self._closed = True
+        if process == os.getpid():
+            for lane in lanes:
+                lane.close()
+
+    def _own(self) -> tuple[int, _Lane, _Lane]:
+        if self._closed:
+            raise Closed(f"the driver of {self.path} was closed: connect again")
+        if self._lanes[0] != os.getpid():
+            # SQLite forbids to use, and even to close, a connection that came by fork.
+            self._abandoned.append(self._lanes)
+            self._lanes = self._fresh()
+        return self._lanes
+
+    def _open(self) -> sqlite3.Connection:
+        connection = sqlite3.connect(
+            self.path, timeout=self._timeout, isolation_level=None, check_same_thread=False, cached_statements=512
+        )
+        connection.execute("PRAGMA journal_mode = WAL")
+        connection.execute(f"PRAGMA synchronous = {self._synchronous}")
+        return connection
+
+
+class _Lane:
+    """One connection and the lock of those who want it."""
+
+    def __init__(self, opened: Any) -> None:
+        self._open = opened
+        self._lock = threading.Lock()
+        self._connection: sqlite3.Connection | None = None
+
+    @contextmanager
+    def lent(self) -> Iterator[sqlite3.Connection]:
+        with self._lock:
+            if self._connection is None:
+                self._connection = self._open()
+            yield self._connection
+
+    def close(self) -> None:
+        with self._lock:
+            if self._connection is not None:
+                self._connection.close()
+
+
+class ConnectionSource(Source):
+    """One live connection of the application: a ``sqlite3.Connection``, or SQLAlchemy's."""
+
+    def __init__(self, handle: sqlite3.Connection | sqlalchemy.Connection) -> None:
+        self._handle = handle
+        self._lock = threading.RLock()
+        self.path = path_of(driver_connection(handle))
+
+    @contextmanager
+    def writer(self) -> Iterator[sqlite3.Connection]:
+        with self._lock:
+            yield _idle(driver_connection(self._handle))
+
+    @contextmanager
+    def reader(self) -> Iterator[sqlite3.Connection]:
+        with self._lock:
+            yield driver_connection(self._handle)
+
+    def engine(self) -> sqlalchemy.Engine:
+        return sqlalchemy.create_engine("sqlite://", creator=lambda: _plain(self.path), poolclass=NullPool)
+
+
+class EngineSource(Source):
+    """A live engine of the application: each step takes a connection from its pool and gives it back."""
+
+    def __init__(self, engine: sqlalchemy.Engine) -> None:
+        self._engine = engine
+        with self.reader() as connection:
+            self.path = path_of(connection)
+
+    @contextmanager
+    def writer(self) -> Iterator[sqlite3.Connection]:
+        with self.reader() as connection:
+            yield _idle(connection)
+
+    @contextmanager
+    def reader(self) -> Iterator[sqlite3.Connection]:
+        try:
+            pooled = self._engine.raw_connection()
+        except sqlalchemy.exc.DBAPIError as error:
+            if isinstance(error.orig, sqlite3.Error):
+                raise error.orig from error
+            raise
+        try:
+            yield _checked(pooled.driver_connection)
+        finally:
+            pooled.close()
+
+    def engine(self) -> sqlalchemy.Engine:
+        return self._engine
+
+
+def driver_connection(handle: Any) -> sqlite3.Connection:
+    """The ``sqlite3.Connection`` in a connection or a session of SQLAlchemy's, or itself."""
+    if isinstance(handle, sqlite3.Connection):
+        return _checked(handle)
+    connection = handle if isinstance(handle, sqlalchemy.Connection) else session_connection(handle)
+    return _checked(connection.connection.driver_connection)
+
+
+def session_connection(session: Any) -> sqlalchemy.Connection:
+    """The connection on which a session of SQLAlchemy's is."""
+    connection = session.connection() if callable(getattr(session, "connection", None)) else None
+    if isinstance(connection, sqlalchemy.Connection):
+        return connection
+    raise ConfigurationError(
+        "expected a sqlite3.Connection, or a Connection or Session of SQLAlchemy's (of an asynchronous one: what "
+        f"run_sync gives to its function), got {type(session).__module__}.{type(session).__qualname__}"
+    )
+
+
+def path_of(connection: sqlite3.Connection) -> str:
+    """The file of a connection's main database."""
+    path = next(row[2] for row in connection.execute("PRAGMA database_list").fetchall() if row[1] == "main")
+    if not path:
+        raise ConfigurationError(
+            "expected a connection to a database file, got one to a database in memory: use memory:// for a store "
+            "that does not outlive the process"
+        )
+    return str(path)
+
+
+def _checked(connection: Any) -> sqlite3.Connection:
+    if not isinstance(connection, sqlite3.Connection):
+        raise ConfigurationError(f"expected a connection of Python's sqlite3, got {type(connection).__qualname__}")
+    if getattr(connection, "autocommit", None) is False or connection.text_factory is not str:
+        raise ConfigurationError(
+            "expected a sqlite3.Connection with text_factory=str, and with autocommit=True or an isolation_level: "
+            "open one so"
+        )
+    return connection
+
+
+def _idle(connection: sqlite3.Connection) -> sqlite3.Connection:
+    if connection.in_transaction:
+        raise ConfigurationError(
+            "the connection that was handed in is inside a transaction: give it as tx=… to take part in that, or "
+            "commit first"
+        )
+    return connection
+
+
+def _plain(path: str) -> sqlite3.Connection:
+    return sqlite3.connect(path, isolation_level=None, check_same_thread=False)

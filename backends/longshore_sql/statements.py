@@ -1,0 +1,81 @@
+"""Core statements, compiled once to a database's own text and the order of its parameters.
+
+SQLAlchemy builds and compiles; the statements then run on the database's own cursor, because executing a compiled
+statement through an engine costs more than all the rest of a job's life in the store.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from operator import itemgetter
+from typing import Any, Final, NamedTuple, Protocol
+
+from sqlalchemy import BindParameter, bindparam
+
+from longshore.contract import Instant
+
+Row = tuple[Any, ...]
+_GIVEN: Final = "given_"
+
+
+class Cursor(Protocol):
+    """What is used of a database's cursor."""
+
+    @property
+    def rowcount(self) -> int: ...
+
+    def execute(self, text: str, values: Sequence[Any] = ..., /) -> Any: ...
+
+    def executemany(self, text: str, values: Any, /) -> Any: ...
+
+    def fetchone(self) -> Any: ...
+
+    def fetchall(self) -> list[Any]: ...
+
+    def __iter__(self) -> Iterator[Any]: ...
+
+
+class Step(NamedTuple):
+    """One step on the store: a cursor inside a transaction, and the time of the call."""
+
+    cursor: Cursor
+    now: Instant
+
+
+def given(name: str) -> BindParameter[Any]:
+    """A parameter that is given at execution; SQLAlchemy keeps the bare names of columns for itself."""
+    return bindparam(_GIVEN + name)
+
+
+class Statement:
+    """A statement's text, and how its values are put in the order of its parameters."""
+
+    __slots__ = ("_constants", "_pick", "names", "text")
+
+    def __init__(self, text: str, parameters: Sequence[str], values: Mapping[str, Any]) -> None:
+        self.text = text
+        own = {name: f"={name}" for name in parameters if not name.startswith(_GIVEN)}
+        self.names = tuple(own.get(name) or name.removeprefix(_GIVEN) for name in parameters)
+        self._constants = {own[name]: values[name] for name in own}
+        self._pick = _picker(self.names)
+
+    def values(self, named: Mapping[str, Any]) -> Row:
+        """The values in order."""
+        return self._pick({**self._constants, **named} if self._constants else named)
+
+    def arranged(self, names: Sequence[str]) -> Callable[[Sequence[Any]], Row]:
+        """A function that puts values, standing as ``names`` do, in order."""
+        return _picker([list(names).index(name) for name in self.names])
+
+    def run(self, cursor: Cursor, **named: Any) -> Cursor:
+        """Executes it."""
+        cursor.execute(self.text, self.values(named))
+        return cursor
+
+
+def _picker(keys: Sequence[Any]) -> Callable[[Any], Row]:
+    if not keys:
+        return lambda source: ()
+    if len(keys) == 1:
+        return lambda source: (source[keys[0]],)
+    return itemgetter(*keys)
