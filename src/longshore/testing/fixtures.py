@@ -12,6 +12,9 @@ from longshore.errors import ConfigurationError
 from longshore.registry import driver_for
 from longshore.testing.clock import ManualClock
 
+BESIDE = "_beside"
+"""What is put behind the namespace of a test that needs two."""
+
 
 class Connect(Protocol):
     """Opens one more connection to the test's store; with ``clock=None`` the store uses its own."""

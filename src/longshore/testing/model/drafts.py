@@ -58,7 +58,7 @@ def few(*values: T) -> SearchStrategy[list[T]]:
 
 
 NOTES: SearchStrategy[dict[str, Any]] = st.dictionaries(
-    some("m", "n"), some(1, 2, "text", [1, {"x": None}], {"deep": {"y": 1}}), max_size=2
+    some("m", "n"), some(1, 2, "text", True, None, [1, {"x": None}], {"deep": {"y": 1}}), max_size=2
 )
 PAYLOADS = some(b"", b"\x00\xff", b"p" * 60)
 
@@ -122,6 +122,7 @@ def stored_jobs(draw: DrawFn) -> StoredJob:
         parents=tuple(draw(few(*IDS))),
         notes=draw(NOTES),
         result=b"result" if ended else None,
+        releases=draw(st.booleans()) if ended else False,
         attempts=draw(some((), (b"1", b"2"))),
         tries=2,
     )
@@ -223,7 +224,7 @@ MOVE = st.builds(
 EDIT = st.builds(
     ChangeDraft,
     id=some(*IDS),
-    fields=fields(PLAIN_FIELDS | RESULT_FIELDS, most=6),
+    fields=fields(PLAIN_FIELDS | RESULT_FIELDS | {"releases": st.just(False)}, most=6),
     states=STATES,
     whose=WHOSE,
     cancel_asked=maybe(st.booleans()),
@@ -268,7 +269,7 @@ ASKED = (COUNTED | HOLDER | GROUPS) | {
     "keys": maybe(few("k", "l")),
     "releases": maybe(st.booleans()),
     "unique_key": maybe(some(*UNIQUE_KEYS)),
-    "notes": maybe(NOTES),
+    "notes": maybe(st.dictionaries(some("m", "n"), some(1, 2, "text", True), max_size=1)),
     "due": maybe(some(*DURATIONS)),
     "expired": maybe(some(*DURATIONS)),
     "ended": maybe(some(*DURATIONS)),
@@ -306,4 +307,5 @@ WRITES = st.lists(
     ),
     min_size=1,
     max_size=3,
+    unique_by=lambda draft: (draft.kind, draft.key),
 )

@@ -64,6 +64,14 @@ class ExpiryPromises(StoreFixtures):
         claimed = store.claim([Claim(id="a")], holder=ANNA, limit=1)
         assert (claimed.jobs, claimed.expired) == ([], ["a"])
 
+    def test_an_expired_job_releases_others(self, store: Driver, clock: ManualClock) -> None:
+        """A job that a claim expired is marked when jobs wait for it."""
+        put(store, new_job("p", expires_in=SECOND), new_job("q", expires_in=SECOND))
+        put(store, new_job("child", parents=("p",), waiting=True))
+        clock.advance(1)
+        claim_all(store)
+        assert [stored(store, name).releases for name in "pq"] == [True, False]
+
     def test_the_deadline_holds_for_every_run(self, store: Driver, clock: ManualClock) -> None:
         """A retry past the deadline is not begun."""
         job = run(store, "a", expires_in=10 * SECOND)

@@ -23,6 +23,7 @@ class LifecyclePromises(StoreFixtures):
         assert isinstance(store.limits, Limits)
         assert store.limits.payload >= 2**20
         assert store.limits.batch >= 100
+        assert store.limits.claims >= 1
         assert store.limits.batch_bytes >= store.limits.payload or store.limits.batch_bytes >= 2**20
         assert store.limits.resolution >= 1
 

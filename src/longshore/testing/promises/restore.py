@@ -46,6 +46,7 @@ WHOLE = StoredJob(
     settled_by="carl",
     cancel_asked=True,
     awaited=True,
+    releases=True,
     unique_key="report of May",
     unique_held=True,
     unique_scope=UniqueScope.PERIOD,
@@ -95,6 +96,16 @@ class RestorePromises(StoreFixtures):
         first, second = store.insert([holds, freed])
         assert (first.outcome, first.held_by) == (Insertion.HELD, "owner")
         assert second.outcome is Insertion.INSERTED
+
+    def test_a_restored_job_does_not_take_a_held_turn(self, store: Driver, clock: ManualClock) -> None:
+        """A restored job that had a turn is answered HELD where another job has it; one without is stored."""
+        put(store, new_job("owner", key="k"))
+        had = stored_job("had", State.PENDING, clock(), key="k", turn=0)
+        has_not = stored_job("has not", State.WAITING, clock(), key="k")
+        first, second = store.insert([had, has_not])
+        assert first.outcome is Insertion.HELD, "the turn was given to two jobs"
+        assert second.outcome is Insertion.INSERTED
+        assert stored(store, "owner").turn == 0
 
     def test_a_restored_run_goes_on(self, store: Driver, clock: ManualClock) -> None:
         """The run of a restored job can settle it, and nobody else can."""

@@ -38,7 +38,12 @@ ASKED: list[Where] = [
     Where(keys=["k"]),
     Where(unique_key="u"),
     Where(notes={"who": "anna"}),
-    Where(notes={"who": "anna", "deep": {"x": [1]}}),
+    Where(notes={"who": "anna", "n": 1}),
+    Where(notes={"n": True}),
+    Where(releases=True),
+    Where(releases=False, states=[State.CANCELLED]),
+    Where(keys=["k", "none"], groups=["g"]),
+    Where(groups=["h", "g"]),
     Where(due=0),
     Where(due=2 * SECOND),
     Where(expired=0),
@@ -66,10 +71,14 @@ def name_of(where: Where) -> str:
 
 def fill(store: Driver, clock: ManualClock) -> None:
     """Stores jobs that differ in all that can be asked for."""
-    put(store, new_job("a", notes={"who": "anna", "deep": {"x": [1]}}), new_job("b", group="g", expires_in=SECOND))
+    put(store, new_job("a", notes={"who": "anna", "n": 1}), new_job("b", group="g", expires_in=SECOND))
     clock.advance(1)
     put(store, new_job("waiting", parents=("p",), waiting=True), new_job("c", queue="other", task="render", group="g"))
-    put(store, new_job("d", key="k", unique_key="u", notes={"who": "anna"}), new_job("e", key="k", parents=("q", "p")))
+    put(
+        store,
+        new_job("d", key="k", unique_key="u", notes={"who": "anna", "n": True}),
+        new_job("e", key="k", parents=("q", "p")),
+    )
     clock.advance(1)
     put(store, new_job("later", delay=SECOND), new_job("bert's"), new_job("anna's"), new_job("done", queue="other"))
     start(store, "bert's", holder=BERT)
@@ -195,7 +204,7 @@ class SelectPromises(StoreFixtures):
             ("other", State.CANCELLED): 1
         }
         assert counted.count(By.QUEUE_STATE, Where(tasks=["render"])) == {("other", State.CANCELLED): 1}
-        assert counted.count(By.QUEUE_STATE, Where(groups=["g"], queues=[QUEUE])) == {(QUEUE, State.PENDING): 1}
+        assert counted.count(By.GROUP_STATE, Where(groups=["g"], queues=[QUEUE])) == {("g", State.PENDING): 1}
 
     def test_counts_follow_the_jobs(self, store: Driver) -> None:
         """Counts are right after claims, ends, retries and removals."""

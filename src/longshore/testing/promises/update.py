@@ -61,6 +61,7 @@ FIELDS: Fields = {
     "if_parent_fails": IfParentFails.WAIT,
     "cancel_asked": True,
     "awaited": True,
+    "releases": True,
     "unique_key": "new key",
     "unique_until": 2_600_000_000_000_001,
     "unique_held": True,
@@ -209,6 +210,15 @@ class UpdatePromises(StoreFixtures):
         takes, frees = Change("b", State.PENDING, {"turn": 0}), Change("a", State.SUCCEEDED)
         assert [answer.outcome for answer in store.update([takes, frees])] == [Outcome.MOVED, Outcome.MOVED]
         assert stored(store, "b").turn == 0
+
+    def test_a_repeated_end_says_the_same(self, store: Driver) -> None:
+        """Who sends an end again is told again whom it releases, until that is cleared."""
+        job = run(store, "p")
+        put(store, new_job("child", parents=("p",), waiting=True))
+        change = settle(job)
+        assert [store.update([change])[0].releases for _ in range(2)] == [True, True]
+        move(store, "p", fields={"releases": False})
+        assert store.update([change])[0].releases is False
 
     def test_changed_parents_are_the_parents(self, store: Driver) -> None:
         """After a change of the parents the new ones are asked, not the old."""
