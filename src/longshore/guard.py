@@ -178,7 +178,18 @@ class Guard:
     def write(self, writes: Sequence[Write], *, tx: Any = None) -> list[int | None]:
         """Writes records. A compare-and-set that was repeated and finds its own value there has won the first time."""
         for write in writes:
+            check_text(write.kind, "a record's kind")
             check_text(write.key, "a record's key")
+            if write.value is not None and len(write.value) > self._limits.payload:
+                raise TooLarge(
+                    f"a record of {len(write.value):,} bytes is larger than the store's {self._limits.payload:,}"
+                )
+        versions: list[int | None] = []
+        for chunk in self._chunks(writes, _write_bytes):
+            versions += self._write(chunk, tx)
+        return versions
+
+    def _write(self, writes: Sequence[Write], tx: Any) -> list[int | None]:
         attempts = 0
 
         def call() -> list[int | None]:
@@ -221,9 +232,10 @@ class Guard:
             try:
                 return call()
             except Unavailable:
-                if self._monotonic() + pause > ends:
+                wait = pause * random.uniform(0.5, 1.5)
+                if self._monotonic() + wait > ends:
                     raise
-            self._sleep(pause * random.uniform(0.5, 1.5))
+            self._sleep(wait)
             pause = min(pause * 2, 2.0)
 
     def _chunks(self, elements: Sequence[E], size: Callable[[E], int]) -> list[Sequence[E]]:
@@ -273,9 +285,16 @@ def check_text(text: str, name: str) -> None:
 
 
 def _job_bytes(job: NewJob | StoredJob) -> int:
-    return len(job.payload)
+    if isinstance(job, NewJob):
+        return len(job.payload)
+    return len(job.payload) + len(job.result or b"") + len(job.cursor or b"") + sum(map(len, job.attempts))
 
 
 def _change_bytes(change: Change) -> int:
     fields = change.fields
-    return len(fields.get("result") or b"") + len(fields.get("payload") or b"") + len(fields.get("cursor") or b"")
+    settling = len(fields.get("result") or b"") + len(fields.get("attempt_record") or b"")
+    return settling + len(fields.get("payload") or b"") + len(fields.get("cursor") or b"")
+
+
+def _write_bytes(write: Write) -> int:
+    return len(write.value or b"")
