@@ -5,6 +5,8 @@ from __future__ import annotations
 import threading
 from queue import Empty, SimpleQueue
 
+from longshore import Call, Longshore
+
 PATIENCE = 15.0
 """Seconds after which a test gives up waiting for what should take milliseconds."""
 
@@ -15,6 +17,19 @@ class Gate:
     def __init__(self) -> None:
         self._words: SimpleQueue[object] = SimpleQueue()
         self._open = threading.Event()
+
+    def serve(self, app: Longshore) -> None:
+        """Registers two tasks: ``stop`` arrives and stops here, ``say`` says its word and ends."""
+
+        @app.task
+        def stop(word: str) -> str:
+            self.stop_here(word)
+            return word
+
+        @app.task
+        def say(word: str) -> str:
+            self.say(word)
+            return word
 
     def stop_here(self, word: object = None) -> None:
         """Called by a task: waits until the gate is opened. Can be interrupted."""
@@ -54,3 +69,13 @@ class Gate:
 def wait_for(event: threading.Event, what: str) -> None:
     """Waits for an event that should come, and says what did not."""
     assert event.wait(PATIENCE), f"expected {what} within {PATIENCE:g} s"
+
+
+def stop(app: Longshore, word: str) -> Call[str]:
+    """A call of the task that stops at the gate."""
+    return app.call_by_name("stop", {"word": word})
+
+
+def say(app: Longshore, word: str) -> Call[str]:
+    """A call of the task that says its word."""
+    return app.call_by_name("say", {"word": word})
