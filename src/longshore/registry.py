@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import difflib
+import re
 from collections.abc import Iterable
 from importlib.metadata import entry_points
 from typing import Any, Final
-from urllib.parse import urlsplit
 
 from stevedore import DriverManager
+from stevedore.exception import MultipleMatches, NoMatches
 
 from longshore.contract import Clock, Driver, Features
 from longshore.errors import ConfigurationError, MissingPackage, UnknownDriver, Unsupported
@@ -26,6 +27,12 @@ EXTRAS: Final = {
     "mongodb+srv": "mongo",
 }
 """Which extra of this distribution brings what the schemes' drivers need."""
+
+
+# Not with urllib, which refuses some passwords and overlooks others: what nobody can read must not show either.
+_SCHEME: Final = re.compile(r"([a-z][a-z0-9+.-]*):", re.IGNORECASE)
+_PASSWORD: Final = re.compile(r"(?s)^([^/]*//[^/?#@:]*):.*@")
+_PASSWORD_OPTION: Final = re.compile(r"([?&;][^=&;]*(?:pass|pwd|secret|token)[^=&;]*=)[^&;]*", re.IGNORECASE)
 
 
 def installed() -> list[str]:
@@ -67,9 +74,10 @@ def connect(target: Any, *, clock: Clock | None = None, require: Features = NOTH
 
 
 def _by_url(url: str) -> type[Driver]:
-    scheme = urlsplit(url).scheme
-    if not scheme:
+    match = _SCHEME.match(url.strip())
+    if match is None:
         raise UnknownDriver(f"expected a URL such as sqlite:///jobs.db, got {without_password(url)!r}")
+    scheme = match[1].lower()
     drivers = installed()
     for name in (scheme, scheme.partition("+")[0]):
         if name in drivers:
@@ -82,7 +90,7 @@ def load(name: str) -> type[Driver]:
 
     Raises:
         MissingPackage: it is there, a package that it needs is not.
-        ConfigurationError: the entry point names something else.
+        ConfigurationError: the entry point names something else, or there are two.
     """
     try:
         loaded: object = DriverManager[Any](GROUP, name).driver
@@ -90,6 +98,8 @@ def load(name: str) -> type[Driver]:
         extra = EXTRAS.get(name)
         cure = f"pip install 'longshore[{extra}]'" if extra else "install the package that it needs"
         raise MissingPackage(f"the driver for {name}:// cannot be loaded ({error}): {cure}") from error
+    except (AttributeError, NoMatches, MultipleMatches) as error:
+        raise ConfigurationError(f"the entry point {name} in {GROUP} must name one Driver class: {error}") from error
     if not (isinstance(loaded, type) and issubclass(loaded, Driver)):
         raise ConfigurationError(f"the entry point {name} in {GROUP} must name a Driver class; it names {loaded!r}")
     return loaded
@@ -126,7 +136,4 @@ def without_password(target: object) -> str:
     """A target as it may be shown."""
     if not isinstance(target, str):
         return f"a {type(target).__qualname__}"
-    parts = urlsplit(target)
-    if parts.password is None:
-        return target
-    return target.replace(f":{parts.password}@", ":***@", 1)
+    return _PASSWORD_OPTION.sub(r"\1***", _PASSWORD.sub(r"\1:***@", target))
