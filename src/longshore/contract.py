@@ -149,10 +149,12 @@ class Driver(ABC):
     @classmethod
     @abstractmethod
     def connect(cls, target: Any, *, clock: Clock | None = None, **options: Any) -> Self:
-        """Opens the store that ``target``, a URL or a live handle, names. The query of a URL carries the same options
-        as ``options``; an unknown one raises `longshore.errors.ConfigurationError`. ``namespace`` is known by every
-        driver (a letter, then up to 30 letters, digits and ``_``, all lower case): stores with different ones do not
-        see each other. A method that needs the schema raises `longshore.errors.SchemaError` before `migrate`. `features` are those of this connection."""
+        """Opens the store that ``target``, a URL or a live handle, names.
+
+        The query of a URL carries the same options as ``options``; an unknown one raises
+        `longshore.errors.ConfigurationError`. ``namespace`` is known by every driver (a letter, then up to 30 letters,
+        digits and ``_``, all lower case): stores with different ones do not see each other. A method that needs the
+        schema raises `longshore.errors.SchemaError` before `migrate`. `features` are those of this connection."""
 
     @abstractmethod
     def close(self) -> None:
