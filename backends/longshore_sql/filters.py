@@ -26,6 +26,11 @@ def filter_key(where: Where) -> FilterKey:
     return lists, others, where.releases, None if where.states is None else frozenset(where.states)
 
 
+def is_impossible(where: Where) -> bool:
+    """Whether a list is given that nothing can be an element of."""
+    return any(asked is not None and not asked for asked in (*(getattr(where, name) for name in _LISTS), where.states))
+
+
 class Filters:
     """Makes conditions and their values."""
 

@@ -11,7 +11,7 @@ from sqlalchemy import ColumnElement, Select, and_, func, null, or_, select, tup
 from longshore.contract import HELD, By, Instant, Order, Page, State, StoredJob, Where
 from longshore.reference import matches
 from longshore_sql.dialect import Dialect
-from longshore_sql.filters import Filters, filter_key
+from longshore_sql.filters import Filters, filter_key, is_impossible
 from longshore_sql.rows import COLUMNS, job_of
 from longshore_sql.schema import Schema, is_any_of
 from longshore_sql.statements import Statement, Step, given
@@ -51,6 +51,8 @@ class Reading:
         self, step: Step, where: Where, order: Order, limit: int, after: str | None, each: int | None, body: bool
     ) -> Page:
         """A page of jobs by (created, id)."""
+        if is_impossible(where):
+            return Page([])
         if each is not None and (where.keys is not None or where.groups is not None):
             return self._select_each(step, where, order, limit, after, each, body)
         if where.notes:
@@ -115,6 +117,8 @@ class Reading:
 
     def count(self, step: Step, by: By, where: Where) -> dict[tuple[Any, ...], int]:
         """How many jobs there are of each combination."""
+        if is_impossible(where):
+            return {}
         statement = self._statement("count", where, self._counting, by)
         rows = statement.run(step.cursor, **self._filters.values(where, step.now))
         lifts: list[Callable[[Any], Any]] = [_LIFTED[name] for name in by.value]
@@ -122,6 +126,8 @@ class Reading:
 
     def delete(self, step: Step, where: Where, limit: int) -> list[str]:
         """Removes the oldest that may be removed, with all that is theirs."""
+        if is_impossible(where):
+            return []
         ids = self._deletable(step, where, limit)
         listed = self._dialect.listing(ids)
         if ids:

@@ -67,7 +67,7 @@ class Statement:
         """A function that puts values, standing as ``names`` do, in order."""
         return _picker([list(names).index(name) for name in self.names])
 
-    def run(self, cursor: Cursor, **named: Any) -> Cursor:
+    def run(self, cursor: Cursor, /, **named: Any) -> Cursor:
         """Executes it."""
         cursor.execute(self.text, self.values(named))
         return cursor
