@@ -16,7 +16,7 @@ from longshore.codecs import JsonCodec, is_native
 from longshore.context import Context
 from longshore.contract import EVERY, By, Clock, Features, Insertion, State, Where
 from longshore.errors import ConfigurationError, IdConflict, InvalidValue, UniqueConflict, UnknownTask
-from longshore.guard import DEFAULT_MAX_PAYLOAD, Guard
+from longshore.guard import DEFAULT_MAX_PAYLOAD, Guard, check_text
 from longshore.ids import IdMaker
 from longshore.jobs import Job
 from longshore.retry import Retry
@@ -117,6 +117,7 @@ class Longshore:
 
         Raises:
             ConfigurationError: the name is taken, or the function cannot be a task.
+            InvalidValue: the name is not one that a store could keep.
         """
         decorator = TaskDecorator(self, name, Options(queue=queue, priority=priority), retry)
         return decorator if function is None else decorator(function)
@@ -279,7 +280,8 @@ class TaskDecorator:
     def __call__(self, function: Any, /) -> Any:
         """Registers the function."""
         check_function(function)
-        name = self._name or function.__name__
+        name = self._name if self._name is not None else function.__name__
+        check_text(name, "a task's name")
         if name in self._app.tasks:
             raise ConfigurationError(f"a task named {name!r} is registered already: give name= to one of the two")
         task: Task[..., Any] = Task(self._app, function, name=name, options=self._options, retry=self._retry)
@@ -288,4 +290,4 @@ class TaskDecorator:
 
 
 def _digest(call: Call[Any]) -> bytes:
-    return blake2b(call.payload, digest_size=16, key=call.task.encode()[:64]).digest()
+    return blake2b(call.payload, digest_size=16, key=call.task.encode(errors="replace")[:64]).digest()

@@ -25,7 +25,7 @@ class Arguments:
 
     def __init__(self, function: Callable[..., Any], *, skip_first: bool = False) -> None:
         parameters = list(inspect.signature(function).parameters.values())[skip_first:]
-        hints = _hints_of(function)
+        hints = hints_of(function)
         self._name = function.__qualname__
         self._signature = inspect.Signature(parameters)
         self._parameters = parameters
@@ -133,7 +133,12 @@ class Arguments:
         return InvalidValue(f"{self._name}() got arguments that have no form in JSON")
 
 
-def _hints_of(function: Callable[..., Any]) -> dict[str, Any]:
+def hints_of(function: Callable[..., Any]) -> dict[str, Any]:
+    """What the function's annotations mean.
+
+    Raises:
+        ConfigurationError: one names what does not exist.
+    """
     try:
         return get_type_hints(function, include_extras=True)
     except NameError as error:
@@ -142,9 +147,16 @@ def _hints_of(function: Callable[..., Any]) -> dict[str, Any]:
         ) from error
 
 
-def result_type(function: Callable[..., Any]) -> Any:
-    """What the function is annotated to return; anything, without an annotation."""
-    return _hints_of(function).get("return", Any)
+def result_codec(function: Callable[..., Any]) -> JsonCodec[Any]:
+    """How the function's results are stored: as it is annotated, or as JSON values.
+
+    Raises:
+        ConfigurationError: results of the annotated type could not come back.
+    """
+    try:
+        return JsonCodec(hints_of(function).get("return", Any))
+    except ConfigurationError as error:
+        raise ConfigurationError(f"what {function.__qualname__}() returns is of no use: {error}") from error
 
 
 def _struct_for(name: str, parameters: list[Parameter], hints: Mapping[str, Any]) -> type[msgspec.Struct]:

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any, Generic, ParamSpec, TypeGuard, TypeVar
 from msgspec import UNSET, Struct, UnsetType
 from msgspec.structs import replace
 
-from longshore.arguments import Arguments, result_type
-from longshore.codecs import JsonCodec
+from longshore.arguments import Arguments, hints_of, result_codec
+from longshore.codecs import JsonCodec, is_native
 from longshore.contract import NewJob
 from longshore.durations import Seconds, instant, microseconds
 from longshore.errors import ConfigurationError, InvalidValue
@@ -81,7 +81,7 @@ class Task(Generic[P, R]):
         self.function = function
         self.takes_context = takes_context(function)
         self.arguments = Arguments(function, skip_first=self.takes_context)
-        self.result_codec: JsonCodec[R] = JsonCodec(result_type(function))
+        self.result_codec: JsonCodec[R] = result_codec(function)
         self._options = options
         self._plain: Configured[P, R] = Configured(self, options)
         self.__doc__ = function.__doc__
@@ -150,23 +150,25 @@ class Task(Generic[P, R]):
 
 def takes_context(function: Callable[..., Any]) -> bool:
     """Whether the first parameter is annotated as the `Context`."""
-    first = next(iter(inspect.signature(function).parameters.values()), None)
-    return first is not None and (
-        first.annotation in ("Context", "longshore.Context") or getattr(first.annotation, "is_context", False)
-    )
+    first = next(iter(inspect.signature(function).parameters), None)
+    return first is not None and getattr(hints_of(function).get(first), "is_context", False)
 
 
 def check_function(function: object) -> None:
     """Refuses what cannot be looked up by name and called with arguments alone.
 
     Raises:
-        ConfigurationError: it is a method, a class, a coroutine function or not callable.
+        ConfigurationError: it is a method, a class, a lambda, a generator or not callable.
     """
     if not inspect.isfunction(function):
         raise ConfigurationError(
             f"a task must be a plain function, so that a worker can call it by name; {function!r} is a "
             f"{type(function).__name__}: write a function that calls it"
         )
+    if function.__name__ == "<lambda>":
+        raise ConfigurationError("a task must have a name under which a worker finds it; a lambda has no name: use def")
+    if inspect.isgeneratorfunction(function) or inspect.isasyncgenfunction(function):
+        raise ConfigurationError(f"a task must return its result; {function.__qualname__} is a generator")
     names = list(inspect.signature(function).parameters)
     if names and names[0] in ("self", "cls"):
         raise ConfigurationError(
@@ -184,6 +186,8 @@ def new_job(call: Call[Any], identity: str, digest: bytes) -> NewJob:
     options = call.options
     if options.delay and options.at is not None:
         raise InvalidValue("give delay or at, not both")
+    if options.notes and not is_native(dict(options.notes)):
+        raise InvalidValue(f"notes must be a JSON object: texts as keys, JSON values; they are {options.notes!r}")
     max_attempts = call.max_attempts if options.max_attempts is UNSET else options.max_attempts
     expires = options.expires
     if options.delay or options.at or expires is not None or options.notes:
