@@ -1,0 +1,108 @@
+"""Right and wrong uses of the public API, for the type checker: a line marked with E and a code is such an error."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import assert_type
+
+from longshore import Call, Context, Features, Job, JobInfo, Linear, Longshore, Retry, Task
+from longshore.tasks import Configured
+
+app = Longshore("sqlite:///jobs.db", require=Features.DURABLE)
+
+
+@app.task
+def resize(source: Path, width: int, *, sharpen: bool = False) -> int:
+    return width
+
+
+@app.task(queue="http", priority=5, retry=Retry(max_attempts=5, delay=Linear(10)))
+async def mirror(context: Context, url: str, target: Path | None = None) -> dict[str, int]:
+    return {url: context.attempt}
+
+
+@app.task
+async def fetch(url: str) -> bytes:
+    return url.encode()
+
+
+@app.task(name="nothing")
+def quiet(context: Context) -> None: ...
+
+
+def of_tasks() -> None:
+    narrower: Task[[Path, int], int] = resize
+    other: Task[[str], int] = resize  # E: assignment
+    assert_type(resize.name, str)
+    assert_type(resize.options(priority=5).call(Path("a"), 5), Call[int])
+    assert_type(fetch.call("http://example.org"), Call[bytes])
+    assert_type(quiet, Task[[], None])
+
+
+def of_enqueue() -> None:
+    assert_type(resize.enqueue(Path("a"), 5), Job[int])
+    assert_type(resize.enqueue(Path("a"), width=5, sharpen=True), Job[int])
+    assert_type(mirror.enqueue("http://example.org", target=Path("a")), Job[dict[str, int]])
+    assert_type(fetch.enqueue("http://example.org"), Job[bytes])
+    assert_type(quiet.enqueue(), Job[None])
+    resize.enqueue("a", 5)  # E: arg-type
+    resize.enqueue(Path("a"))  # E: call-arg
+    resize.enqueue(Path("a"), 5, True)  # E: call-arg
+    resize.enqueue(Path("a"), "5")  # E: arg-type
+    resize.enqueue(Path("a"), 5, sharp=True)  # E: call-arg
+    mirror.enqueue(5)  # E: arg-type
+    mirror.enqueue("http://example.org", target="a")  # E: arg-type
+    quiet.enqueue(1)  # E: call-arg
+    fetch.enqueue()  # E: call-arg
+
+
+def of_calls() -> None:
+    assert_type(resize.call(Path("a"), 5), Call[int])
+    assert_type(mirror.call("http://example.org"), Call[dict[str, int]])
+    assert_type(app.enqueue(resize.call(Path("a"), 5)), Job[int])
+    app.enqueue_many([resize.call(Path("a"), 5), fetch.call("http://example.org")])
+    app.enqueue_many(resize.call(Path(name), 5) for name in ("a", "b"))
+    app.enqueue_many([resize.call("a", 5)])  # E: arg-type
+    app.enqueue(resize)  # E: arg-type
+    app.enqueue_many([resize])  # E: list-item
+    app.enqueue(app.call_by_name("elsewhere", {"a": 1}))
+    app.call_by_name("elsewhere", [1])  # E: arg-type
+
+
+def of_options() -> None:
+    configured: Configured[[Path, int], int] = resize.options()
+    configured.enqueue(Path("a"))  # E: call-arg
+    resize.options(id="a", queue="b", priority=1, delay=5, expires=timedelta(hours=1)).enqueue(Path("a"), 5)
+    resize.options(at=datetime.now(UTC), max_attempts=None, notes={"a": 1}).enqueue(Path("a"), 5)
+    resize.options(priority=5).enqueue("a", 5)  # E: arg-type
+    resize.options(priority="high")  # E: arg-type
+    resize.options(delay="5s")  # E: arg-type
+    resize.options(at=5)  # E: arg-type
+    resize.options(urgency=5)  # E: call-arg
+
+
+def of_jobs(job: Job[int]) -> None:
+    assert_type(job.result(timeout=30), int)
+    assert_type(job.result(timedelta(seconds=5)), int)
+    assert_type(job.wait(), JobInfo)
+    assert_type(job.info().started, datetime | None)
+    job.result("soon")  # E: arg-type
+    job.info().state = None  # E: misc, assignment
+    word: str = job.result()  # E: assignment
+
+
+def of_declarations() -> None:
+    Retry(max_attempts=None, delay=lambda failed: 2.0 * failed, by_exception={OSError: 5, KeyError: timedelta(1)})
+    Retry(delay="soon")  # E: arg-type
+    Retry(delay=lambda failed: "soon")  # E: arg-type, return-value
+    Retry(discard=(OSError,))
+    Retry(discard=("OSError",))  # E: arg-type
+    Longshore("memory://", require="durable")  # E: arg-type
+    app.task(5)  # E: call-overload
+    app.task(queue=5)  # E: call-overload
+
+
+def of_calling_directly() -> None:
+    resize(Path("a"), 5)
+    quiet()
