@@ -148,7 +148,8 @@ class Lease:
 def lapsed_holders(store: Guard) -> list[str]:
     """Who holds jobs without a lease."""
     holders = [str(holder) for (holder,) in store.count(By.HOLDER)]
-    alive = {record.key for record in store.read(KIND, holders)} if holders else set()
+    batches = (holders[start : start + _BATCH] for start in range(0, len(holders), _BATCH))
+    alive = {record.key for batch in batches for record in store.read(KIND, batch)}
     return [holder for holder in holders if holder not in alive]
 
 

@@ -179,16 +179,16 @@ def test_a_snoozed_job_can_run_any_number_of_times(timed: Longshore, clock: Manu
     @timed.task(retry=Retry(max_attempts=1))
     def snooze_often(context: Context) -> int:
         runs.append(context.attempt)
-        if len(runs) < 10:
+        if len(runs) < 4:
             raise Snooze(60)
         return len(runs)
 
     job = snooze_often.enqueue()
-    for _ in range(10):
+    for _ in range(4):
         work(timed)
         clock.advance(60)
-    assert job.result(timeout=5) == 10
-    assert runs == [1] * 10
+    assert job.result(timeout=5) == 4
+    assert runs == [1] * 4
 
 
 def test_retry_in_does_not_exceed_the_attempts(app: Longshore) -> None:
@@ -215,16 +215,20 @@ def test_arguments_that_cannot_be_read_wait_for_a_newer_process(
     def take(number: int) -> None:
         runs.append(number)
 
-    timed.store.insert([NewJob("odd", "default", "take", payload), NewJob("even", "default", "take", b'{"number": 2}')])
+    timed.store.insert(
+        [
+            NewJob("odd", "default", "take", payload, max_attempts=2),
+            NewJob("even", "default", "take", b'{"number": 2}'),
+        ]
+    )
     odd = timed.job("odd")
     work(timed)
     assert (odd.info().state, odd.info().attempt) == (State.PENDING, 1)
     assert due_in(odd, clock) >= timedelta(seconds=30)
     (stored,) = timed.store.select(Where(ids=["odd"])).jobs
     assert stored.payload == payload
-    for _ in range(4):
-        clock.advance(3600)
-        work(timed)
+    clock.advance(3600)
+    work(timed)
     assert odd.info().state is State.FAILED
     assert runs == [2]
 

@@ -7,6 +7,7 @@ import random
 import threading
 import time
 from collections.abc import Callable
+from functools import partial
 
 from longshore.errors import LeaseLost, StoreError
 from longshore.guard import Guard
@@ -59,9 +60,8 @@ class Heartbeat(threading.Thread):
             if self._store is None:
                 self._store = self._connect()
             self._lease.renew(self._store)
-            self._contact.held(self._monotonic(), self._store.now())
             self._courier.look_at_held()
-            self._upkeep.work(self._store, may_rescue=self._contact.may_rescue(self._monotonic()))
+            self._upkeep.work(self._store, may_rescue=partial(self._may_rescue, self._store))
         except LeaseLost as error:
             _log.warning("%s", error)
             self._courier.look_at_held()
@@ -70,3 +70,7 @@ class Heartbeat(threading.Thread):
             self._contact.broken()
             return min(1.0, self._settings.heartbeat / 4) * random.uniform(0.75, 1.25)
         return self._settings.heartbeat
+
+    def _may_rescue(self, store: Guard) -> bool:
+        self._contact.held(self._monotonic(), store.now())
+        return self._contact.may_rescue(self._monotonic())

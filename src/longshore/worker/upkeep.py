@@ -47,10 +47,10 @@ class Upkeep:
             Chore("remove ended", minute, self._remove_ended),
         )
 
-    def work(self, store: Guard, *, may_rescue: bool) -> None:
-        """One bounded batch of each chore."""
-        if may_rescue:
-            self._rescue(store)
+    def work(self, store: Guard, *, may_rescue: Callable[[], bool]) -> None:
+        """One bounded batch of each chore; ``may_rescue`` looks at the store's clock and judges by it."""
+        if may_rescue():
+            self._rescue(store, may_rescue)
         for chore in self._chores:
             if self._wins(store, chore.name, chore.every):
                 chore.work(store)
@@ -59,8 +59,10 @@ class Upkeep:
         mine = Write("chore", name, self._lease.worker.encode(), 0, microseconds(every))
         return store.write([mine])[0] is not None
 
-    def _rescue(self, store: Guard) -> None:
-        for holder in lapsed_holders(store):
+    def _rescue(self, store: Guard, may_rescue: Callable[[], bool]) -> None:
+        lapsed = lapsed_holders(store)
+        # Asked again: if the clock has jumped meanwhile, it made the living look dead.
+        for holder in lapsed if lapsed and may_rescue() else ():
             done = rescue(store, holder, by=self._lease.worker, lease=microseconds(self._settings.lease))
             if done is not None:
                 _log.warning("rescued the jobs of %s: %d run again, %d ended", holder, done.pending, done.ended)
