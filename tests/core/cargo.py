@@ -90,3 +90,5 @@ CARGO: list[tuple[Any, Any]] = [
     (Any, {"a": [1, 2.5, None, "x", True]}),
 ]
 """A type, and a value of it that JSON alone would not bring back."""
+
+CARGO_NAMES = [f"{number} {kind}" for number, (kind, _) in enumerate(CARGO)]

@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from core.cargo import CARGO, Color
+from core.cargo import CARGO, CARGO_NAMES, Color
 from longshore.arguments import Arguments
 from longshore.errors import ConfigurationError, InvalidValue
 
@@ -80,7 +80,7 @@ def test_a_stored_call_is_the_call(function: Callable[..., Any], args: list[int]
         assert stored_call(function, *args, **kwargs) == expected
 
 
-@pytest.mark.parametrize(("kind", "value"), CARGO, ids=[f"{kind} {value!r}" for kind, value in CARGO])
+@pytest.mark.parametrize(("kind", "value"), CARGO, ids=CARGO_NAMES)
 def test_an_argument_comes_back_as_its_annotation_says_with_and_without_a_default(kind: Any, value: Any) -> None:
     def required(thing):  # type: ignore[no-untyped-def]
         return thing

@@ -32,8 +32,8 @@ def quiet(context: Context) -> None: ...
 
 
 def of_tasks() -> None:
-    narrower: Task[[Path, int], int] = resize
-    other: Task[[str], int] = resize  # E: assignment
+    _narrower: Task[[Path, int], int] = resize
+    _other: Task[[str], int] = resize  # E: assignment
     assert_type(resize.name, str)
     assert_type(resize.options(priority=5).call(Path("a"), 5), Call[int])
     assert_type(fetch.call("http://example.org"), Call[bytes])
@@ -89,7 +89,7 @@ def of_jobs(job: Job[int]) -> None:
     assert_type(job.info().started, datetime | None)
     job.result("soon")  # E: arg-type
     job.info().state = None  # E: misc, assignment
-    word: str = job.result()  # E: assignment
+    _word: str = job.result()  # E: assignment
 
 
 def of_declarations() -> None:
