@@ -71,7 +71,8 @@ class Shape:
         if change.generation is None or change.to in {State.RUNNING, State.RESERVED}:
             return False
         if change.to is None:
-            return change.states is not None and len(change.states) == 1 and names <= _PLAIN
+            sets = bool(names) or change.settles or change.renews
+            return sets and change.states is not None and len(change.states) == 1 and names <= _PLAIN
         return names <= (_PLAIN | _TIMES if change.to is State.PENDING else _PLAIN)
 
     def row(self, change: Change, now: int) -> Row:

@@ -29,6 +29,7 @@ from longshore.contract import (
 )
 from longshore_sql.changing import Changing
 from longshore_sql.claiming import Claiming
+from longshore_sql.counting import Counting
 from longshore_sql.dialect import Dialect
 from longshore_sql.inserting import Inserting
 from longshore_sql.migrations import Versions
@@ -48,6 +49,7 @@ class SQLDriver(Driver):
         self._claiming = Claiming(schema, dialect)
         self._changing = Changing(schema, dialect, self._inserting)
         self._reading = Reading(schema, dialect)
+        self._counting = Counting(schema, dialect)
         self._records = Records(schema, dialect)
         self._clearings = dialect.script(
             table.delete() for table in (schema.attempt, schema.parent, schema.job, schema.record)
@@ -126,7 +128,7 @@ class SQLDriver(Driver):
 
     def count(self, by: By, where: Where = EVERY) -> dict[tuple[Any, ...], int]:
         with self._read() as step:
-            return self._reading.count(step, by, where)
+            return self._counting.count(step, by, where)
 
     def delete(self, where: Where, *, limit: int = 1_000) -> list[str]:
         with self._write() as step:

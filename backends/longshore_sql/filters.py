@@ -6,15 +6,14 @@ from typing import Any, Final
 
 from sqlalchemy import ColumnElement, or_, select
 
-from longshore.contract import HELD, Instant, State, Where
+from longshore.contract import HELD, Instant, Where
 from longshore_sql.dialect import Dialect
-from longshore_sql.schema import Schema, constant, is_any_of
+from longshore_sql.schema import OVERDUE, Schema, constant, is_any_of
 from longshore_sql.statements import given
 
 _LISTS: Final = ("ids", "queues", "tasks", "groups", "keys", "parents")
 _AGES: Final = ("due", "expired", "ended", "changed")
 _TEXTS: Final = ("holder", "unique_key")
-_OVERDUE: Final = frozenset({State.WAITING, State.PENDING})
 
 FilterKey = tuple[Any, ...]
 
@@ -48,11 +47,11 @@ class Filters:
         }
         recent = [job.created >= given("changed"), job.ended >= given("changed")]
         self._others: dict[str, ColumnElement[bool]] = {
-            "holder": job.holder == given("holder"),
+            "holder": schema.is_held() & (job.holder == given("holder")),
             "unique_key": job.unique_key == given("unique_key"),
             "due": job.due <= given("due"),
             "expired": job.expires <= given("expired"),
-            "ended": job.ended <= given("ended"),
+            "ended": schema.is_ended() & (job.ended <= given("ended")),
             "changed": or_(is_any_of(job.state, HELD), *recent),
         }
 
@@ -65,9 +64,8 @@ class Filters:
             conditions.append(self._schema.job.c.releases == constant(releases))
         if states is not None:
             conditions.append(is_any_of(self._schema.job.c.state, states))
-            if states <= _OVERDUE and "expired" in others:
-                # Says again what the index says, for a planner to see that it serves.
-                conditions.append(self._schema.job.c.state <= constant(State.PENDING))
+            if states <= OVERDUE and "expired" in others:
+                conditions.append(is_any_of(self._schema.job.c.state, OVERDUE))
         return conditions
 
     def values(self, where: Where, now: Instant) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""Finding, counting and removing stored jobs."""
+"""Finding and removing stored jobs."""
 
 from __future__ import annotations
 
@@ -6,9 +6,9 @@ from collections.abc import Callable, Sequence
 from typing import Any, Final
 
 from msgspec.structs import replace
-from sqlalchemy import ColumnElement, Select, and_, func, null, or_, select, tuple_
+from sqlalchemy import ColumnElement, Select, and_, null, or_, select, tuple_
 
-from longshore.contract import HELD, By, Instant, Order, Page, State, StoredJob, Where
+from longshore.contract import HELD, Instant, Order, Page, StoredJob, Where
 from longshore.reference import matches
 from longshore_sql.dialect import Dialect
 from longshore_sql.filters import Filters, filter_key, is_impossible
@@ -24,7 +24,6 @@ OLDEST_AMONG: Final = 10_000
 
 _BODY: Final = frozenset({"payload", "cursor", "result"})
 _PAYLOAD: Final = COLUMNS.index("payload")
-_LIFTED: Final = {"queue": str, "task": str, "holder": str, "group": str, "state": State}
 
 
 class Reading:
@@ -115,15 +114,6 @@ class Reading:
             attempts.setdefault(identity, []).append(record)
         return [replace(job, attempts=tuple(attempts[job.id])) if job.id in attempts else job for job in jobs]
 
-    def count(self, step: Step, by: By, where: Where) -> dict[tuple[Any, ...], int]:
-        """How many jobs there are of each combination."""
-        if is_impossible(where):
-            return {}
-        statement = self._statement("count", where, self._counting, by)
-        rows = statement.run(step.cursor, **self._filters.values(where, step.now))
-        lifts: list[Callable[[Any], Any]] = [_LIFTED[name] for name in by.value]
-        return {tuple(lift(part) for lift, part in zip(lifts, row, strict=False)): row[-1] for row in rows}
-
     def delete(self, step: Step, where: Where, limit: int) -> list[str]:
         """Removes the oldest that may be removed, with all that is theirs."""
         if is_impossible(where):
@@ -163,14 +153,6 @@ class Reading:
             statement = statement.where(age > last) if after else statement
             statement = statement.order_by(job.created, job.id)
         return statement.limit(given("limit"))
-
-    def _counting(self, where: Where, by: By) -> Select[Any]:
-        job = self._schema.job.c
-        columns = [job[name] for name in by.value]
-        statement = select(*columns, func.count()).where(*self._filters.conditions(where)).group_by(*columns)
-        if by is By.HOLDER:
-            return statement.where(job.holder.is_not(None), is_any_of(job.state, HELD))
-        return statement.where(job.group.is_not(None)) if by is By.GROUP_STATE else statement
 
     def _choosing(self, where: Where, noted: bool) -> Select[Any]:
         job = self._schema.job.c

@@ -23,12 +23,14 @@ from sqlalchemy import (
     literal_column,
 )
 
-from longshore.contract import IfParentFails, State, UniqueScope
+from longshore.contract import ENDED, HELD, IfParentFails, State, UniqueScope
 
 NAMESPACE: Final = r"[a-z][a-z0-9_]{0,30}"
 VERSION: Final = 1
 READABLE_FROM: Final = 1
 """The oldest version of this package's schema whose code can work on the present one."""
+OVERDUE: Final = frozenset({State.WAITING, State.PENDING})
+"""States in which a job can expire."""
 
 
 class Lane(IntEnum):
@@ -96,22 +98,34 @@ class Schema:
         """The full name of an index, or of anything else that the database names beside the tables."""
         return f"{self.namespace}_{name}"
 
+    # A query that is to use a partial index says the index's condition again, in the same words.
+
+    def is_held(self) -> ColumnElement[bool]:
+        """The condition of the index of jobs that somebody has."""
+        return is_any_of(self.job.c.state, HELD) | self.job.c.holder.is_not(None)
+
+    def is_ended(self) -> ColumnElement[bool]:
+        """The condition of the index of ended jobs."""
+        return is_any_of(self.job.c.state, ENDED) | self.job.c.ended.is_not(None)
+
     def _add_indexes(self) -> None:
         job, ready, aside, future = self.job.c, Lane.READY, Lane.ASIDE, Lane.FUTURE
         urgent = job.priority.desc()
-        self._partial("ready", job.lane == constant(ready), job.queue, urgent, job.due, job.id)
-        self._partial("aside", job.lane == constant(aside), job.queue, job.task, urgent, job.due, job.id)
-        self._partial("future", job.lane == constant(future), job.due, job.queue)
-        self._partial("held", job.holder.is_not(None), job.holder)
+        # Task, lane and state stand last for those who count or pass over jobs: they need not look at the rows.
+        self._partial("ready", job.lane == constant(ready), job.queue, urgent, job.due, job.id, job.task, job.lane)
+        self._partial("aside", job.lane == constant(aside), job.queue, job.task, urgent, job.due, job.id, job.lane)
+        self._partial("future", job.lane == constant(future), job.due, job.queue, job.task, job.lane)
+        self._partial("waiting", is_any_of(job.state, {State.WAITING}), job.queue, job.task, job.state)
+        self._partial("held", self.is_held(), job.holder)
         self._partial("slot", job.unique_slot.is_not(None), job.unique_slot, unique=True)
         self._partial("turn", job.turn.is_not(None), job.key, job.turn, unique=True)
         self._partial("keyed", job.key.is_not(None), job.key, job.state, job.created, job.id)
         self._partial("unique_key", job.unique_key.is_not(None), job.unique_key)
         self._partial("grouped", job.group.is_not(None), job.group, job.state, job.created, job.id)
-        overdue = job.expires.is_not(None) & (job.state <= constant(State.PENDING))
+        overdue = job.expires.is_not(None) & is_any_of(job.state, OVERDUE)
         self._partial("overdue", overdue, job.expires)
         self._partial("releasing", job.releases == constant(True), job.created, job.id)
-        self._partial("ended", job.ended.is_not(None), job.state, job.ended)
+        self._partial("ended", self.is_ended(), job.state, job.ended, job.queue, job.task)
         Index(self.index("listed"), job.created, job.id)
         Index(self.index("child"), self.parent.c.child)
         self._partial("lapsing", self.record.c.expires.is_not(None), self.record.c.expires)

@@ -148,7 +148,7 @@ class SQLiteDriver(SQLDriver):
                 message = f"another connection has held the lock of {self._path} for over {self._timeout} s"
                 raise Unavailable(message, unknown=False)
             try:
-                cursor = self._counting(connection)
+                cursor = self._observed(connection)
                 cursor.execute("BEGIN IMMEDIATE")
                 try:
                     yield Step(cursor, self._clock())
@@ -162,7 +162,7 @@ class SQLiteDriver(SQLDriver):
     @contextmanager
     def _read(self) -> Iterator[Step]:
         with translated(self._path), self._source.reader() as connection:
-            cursor = self._counting(connection)
+            cursor = self._observed(connection)
             inside = connection.in_transaction
             if not inside:
                 cursor.execute("BEGIN")
@@ -193,7 +193,7 @@ class SQLiteDriver(SQLDriver):
             self._lock = (process, FileLock(f"{self._path}-lock"))
         return self._lock[1]
 
-    def _counting(self, connection: sqlite3.Connection) -> sqlite3.Cursor:
+    def _observed(self, connection: sqlite3.Connection) -> sqlite3.Cursor:
         if self._examined is not None:
             connection.set_progress_handler(self._count, STEPS_PER_COUNT)
         return _cursor(connection)
