@@ -14,7 +14,7 @@ from msgspec.structs import replace
 from longshore import registry
 from longshore.codecs import JsonCodec, is_native
 from longshore.context import Context
-from longshore.contract import EVERY, By, Clock, Features, Insertion, State, Where
+from longshore.contract import EVERY, By, Clock, Features, Inserted, Insertion, NewJob, State, Where
 from longshore.errors import ConfigurationError, IdConflict, InvalidValue, UniqueConflict, UnknownTask
 from longshore.guard import DEFAULT_MAX_PAYLOAD, Guard, check_text
 from longshore.ids import IdMaker
@@ -147,10 +147,8 @@ class Longshore:
         if not jobs:
             return []
         for job, answer in zip(jobs, self.store.insert(jobs, tx=tx), strict=True):
-            if answer.outcome is Insertion.REPEATED and (answer.task, answer.digest) != (job.task, job.digest):
-                raise IdConflict(f"expected id {job.id} to be free or this very call; it is a call of {answer.task}")
-            if answer.outcome is Insertion.HELD:
-                raise UniqueConflict(f"the unique key of {job.id} is held", held_by=answer.held_by)
+            if answer.outcome is not Insertion.INSERTED:
+                _check_stored(job, answer)
         return [Job(self, job.id) for job in jobs]
 
     def call_by_name(
@@ -287,6 +285,13 @@ class TaskDecorator:
         task: Task[..., Any] = Task(self._app, function, name=name, options=self._options, retry=self._retry)
         self._app.tasks[name] = task
         return task
+
+
+def _check_stored(job: NewJob, answer: Inserted) -> None:
+    if answer.outcome is Insertion.HELD:
+        raise UniqueConflict(f"the unique key of {job.id} is held", held_by=answer.held_by)
+    if (answer.task, answer.digest) != (job.task, job.digest):
+        raise IdConflict(f"expected id {job.id} to be free or this very call; it is a call of {answer.task}")
 
 
 def _digest(call: Call[Any]) -> bytes:

@@ -10,7 +10,7 @@ import random
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager
-from functools import partial
+from functools import lru_cache, partial
 from typing import Any, TypeVar
 
 from longshore.contract import (
@@ -260,11 +260,15 @@ class Guard:
             )
         if not -32_768 <= job.priority <= 32_767:
             raise InvalidValue(f"priority must be between -32768 and 32767; it is {job.priority}")
-        for text, name in ((job.id, "a job's id"), (job.queue, "a queue's name"), (job.task, "a task's name")):
-            check_text(text, name)
-        for optional, name in ((job.key, "a key"), (job.unique_key, "a unique key"), (job.group, "a group's name")):
-            if optional is not None:
-                check_text(optional, name)
+        check_text(job.id, "a job's id")
+        _check_name(job.queue, "a queue's name")
+        _check_name(job.task, "a task's name")
+        if job.key is not None:
+            check_text(job.key, "a key")
+        if job.unique_key is not None:
+            check_text(job.unique_key, "a unique key")
+        if job.group is not None:
+            check_text(job.group, "a group's name")
 
 
 def check_text(text: str, name: str) -> None:
@@ -282,6 +286,10 @@ def check_text(text: str, name: str) -> None:
     if not fits:
         shown = text if len(text) <= 60 else text[:60] + "…"
         raise InvalidValue(f"{name} must be 1 to {MAX_TEXT_BYTES} bytes of UTF-8 without NUL; it is {shown!r}")
+
+
+# The names of queues and tasks are few, and come with every job.
+_check_name = lru_cache(maxsize=1_024)(check_text)
 
 
 def _job_bytes(job: NewJob | StoredJob) -> int:

@@ -39,7 +39,7 @@ class Options(Struct, frozen=True):
     notes: Mapping[str, Any] = {}
 
 
-class Call(Struct, Generic[R], frozen=True):
+class Call(Struct, Generic[R], frozen=True, gc=False):
     """One call of a task with its arguments: the value for `Longshore.enqueue` and `Longshore.enqueue_many`."""
 
     task: str

@@ -1,6 +1,7 @@
 """The nouns of the contract: what is stored, and what goes in and out of a driver's methods.
 
-All are immutable. Jobs and records are the only things stored; the rest are questions and answers.
+All are immutable. Jobs and records are the only things stored; the rest are questions and answers. Those that come in
+great numbers are not looked at by the garbage collector (``gc=False``): they hold plain data, so they form no cycles.
 """
 
 from __future__ import annotations
@@ -71,7 +72,7 @@ class IfParentFails(IntEnum):
     WAIT = 2  # It waits until somebody retries the parent.
 
 
-class NewJob(Struct, frozen=True):
+class NewJob(Struct, frozen=True, gc=False):
     """A job to insert."""
 
     id: str
@@ -102,7 +103,7 @@ class NewJob(Struct, frozen=True):
     awaited: bool = False
 
 
-class StoredJob(Struct, frozen=True):
+class StoredJob(Struct, frozen=True, gc=False):
     """A job as it is stored. Inserting one restores it as it stands, in any state (for copies of stores)."""
 
     id: str
@@ -158,7 +159,7 @@ class Insertion(Enum):
     HELD = auto()  # Another job holds the unique key, or the turn of a restored job; nothing was stored.
 
 
-class Inserted(Struct, frozen=True):
+class Inserted(Struct, frozen=True, gc=False):
     """The answer to one inserted job."""
 
     outcome: Insertion
@@ -222,7 +223,7 @@ class Fields(TypedDict, total=False):
     attempt_record: bytes  # Appended to ``attempts``, of which the last `ATTEMPTS_KEPT` stay; ``tries`` rises by one.
 
 
-class Change(Struct, frozen=True):
+class Change(Struct, frozen=True, gc=False):
     """One change of one job, applied only where every guard that is given holds. An id stands once in a call.
 
     Moving to an end sets ``ended``, clears ``holder``, frees the turn and the unique slot (not that of a PERIOD still
@@ -252,7 +253,7 @@ class Outcome(Enum):
     HELD = auto()  # The unique slot or the turn it should take is another job's.
 
 
-class Answer(Struct, frozen=True):
+class Answer(Struct, frozen=True, gc=False):
     """The answer to one change: what became of it, and how the job stands now."""
 
     outcome: Outcome
@@ -313,7 +314,7 @@ class By(Enum):
     GROUP_STATE = ("group", "state")  # Only jobs with a group.
 
 
-class Record(Struct, frozen=True):
+class Record(Struct, frozen=True, gc=False):
     """A small versioned document."""
 
     kind: str
@@ -323,7 +324,7 @@ class Record(Struct, frozen=True):
     expires: Instant | None = None
 
 
-class Write(Struct, frozen=True):
+class Write(Struct, frozen=True, gc=False):
     """One write of one record. A record stands once in a call."""
 
     kind: str
