@@ -12,6 +12,7 @@ from longshore import Longshore
 from longshore.testing.clock import ManualClock
 from worker.faulty import FaultyApp
 from worker.gate import Gate
+from worker.words import Words
 
 STORES: dict[str, Callable[[Path], str]] = {
     "memory": lambda folder: "memory://",
@@ -67,3 +68,18 @@ def gate() -> Iterator[Gate]:
     gate = Gate()
     yield gate
     gate.open()
+
+
+@pytest.fixture
+def words(tmp_path: Path) -> Iterator[Words]:
+    """What processes say, and the gate at which they stay; opened at the end, so that none stays."""
+    words = Words(tmp_path)
+    yield words
+    words.close()
+
+
+@pytest.fixture(params=[name for name in STORES if name != "memory"])
+def shared(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Longshore]:
+    """An application on each store that several processes can use, which knows no task."""
+    with Longshore(STORES[request.param](tmp_path)) as app:
+        yield app

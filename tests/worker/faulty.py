@@ -34,6 +34,7 @@ class Line:
         self.cannot_take: Callable[[Change], bool] = lambda change: False
         self._changed = threading.Condition()
         self._cuts: list[tuple[str, Moment]] = []
+        self._breaking = 0
         self._holds: dict[str, Hold] = {}
         self._is_down = False
 
@@ -60,7 +61,7 @@ class Line:
     def await_cuts(self) -> None:
         """Waits until all that was to break has broken."""
         with self._changed:
-            done = self._changed.wait_for(lambda: not self._cuts, PATIENCE)
+            done = self._changed.wait_for(lambda: not self._cuts and not self._breaking, PATIENCE)
         assert done, f"expected these calls to be made: {self._cuts}; made were {dict(self.calls)}"
 
     def await_calls(self, method: str, number: int) -> None:
@@ -80,6 +81,9 @@ class Line:
         self.note(method)
         with self._changed:
             moment = next((moment for name, moment in self._cuts if name == method), None)
+            if moment is not None:
+                self._cuts.remove((method, moment))
+                self._breaking += 1
             hold = self._holds.pop(method, None)
             is_down = self._is_down
         if is_down:
@@ -87,7 +91,7 @@ class Line:
         answer = call() if moment is not Moment.BEFORE else None
         if moment is not None:
             with self._changed:
-                self._cuts.remove((method, moment))
+                self._breaking -= 1
                 self._changed.notify_all()
             raise Unavailable(f"the line broke {moment.name.lower()} {method} took effect, as the test wanted")
         if hold is not None:

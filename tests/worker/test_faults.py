@@ -13,6 +13,7 @@ from longshore import Context, JobInfo, Longshore, State
 from longshore.contract import Claim, Write
 from longshore.holders import KIND, end_lease, lapsed_holders, rescue
 from longshore.memory import store_clock
+from longshore.testing.clock import ManualClock
 from longshore.testing.faults.cut import Moment
 from longshore.worker.performing import Interrupted
 from worker.conftest import Connect
@@ -220,6 +221,25 @@ def test_the_dead_are_told_from_any_number_of_the_living(gate: Gate) -> None:
         app.store.claim(claims, holder=holder, limit=1)
     app.store.write([Write(KIND, holder, b"{}") for holder in holders if holder != "holder.0777"])
     assert lapsed_holders(app.store) == ["holder.0777"]
+
+
+def test_a_job_whose_workers_keep_dying_is_abandoned(timed: Longshore, clock: ManualClock, gate: Gate) -> None:
+    gate.serve(timed)
+    job = timed.enqueue(say(timed, "poison"))
+    pauses = []
+    for number in range(4):
+        assert timed.store.claim([Claim(("default",))], holder=f"dead {number}", limit=1).jobs
+        assert lapsed_holders(timed.store) == [f"dead {number}"]
+        assert rescue(timed.store, f"dead {number}", by="a test", lease=1_000_000) is not None
+        (stored,) = timed.store.select().jobs
+        assert (stored.attempt, stored.crashes) == (0, number + 1)
+        pauses.append((stored.due - timed.store.now()) / 1_000_000)
+        clock.advance(max(0.0, pauses[-1]))
+    assert pauses[:3] == [0, 30, 300]
+    info = job.info()
+    assert (info.state, info.tries) == (State.ABANDONED, 3)
+    timed.worker().run(until_empty=True)
+    assert gate.said() == []
 
 
 class JumpingClock:

@@ -67,9 +67,15 @@ class Heartbeat(threading.Thread):
             self._courier.look_at_held()
         except StoreError as error:
             _log.warning("no heartbeat: %s", error)
-            self._contact.broken()
-            return min(1.0, self._settings.heartbeat / 4) * random.uniform(0.75, 1.25)
+            return self._again()
+        except Exception:  # noqa: BLE001 - without a heartbeat the worker would neither work nor end
+            _log.exception("no heartbeat")
+            return self._again()
         return self._settings.heartbeat
+
+    def _again(self) -> float:
+        self._contact.broken()
+        return min(1.0, self._settings.heartbeat / 4) * random.uniform(0.75, 1.25)
 
     def _may_rescue(self, store: Guard) -> bool:
         self._contact.held(self._monotonic(), store.now())

@@ -12,7 +12,7 @@ import sys
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from types import FrameType
 from typing import Self
 
@@ -29,6 +29,8 @@ _log = logging.getLogger("longshore.supervisor")
 _STEADY = 5.0
 """Seconds after which a child is said to have begun well."""
 _LONGEST_PAUSE = 30.0
+_LOOK = 1.0
+"""Seconds after which children are looked at that may have died without closing their reports."""
 
 
 class Child:
@@ -51,8 +53,9 @@ class Child:
             os.close(write)
         assert self.process.stdin is not None
         told = msgspec.json.encode(msgspec.structs.replace(orders, report=write))
-        self.process.stdin.write(told + b"\n")
-        self.process.stdin.flush()
+        with suppress(BrokenPipeError):  # It died at once: its end is seen like any other.
+            self.process.stdin.write(told + b"\n")
+            self.process.stdin.flush()
 
     def read_report(self) -> bool:
         """Reads the names it has reported; False when it has ended."""
@@ -60,6 +63,10 @@ class Child:
         *lines, self._unread = (self._unread + data).split(b"\n")
         self.holders += [json.loads(line) for line in lines]
         return bool(data)
+
+    def is_dead(self) -> bool:
+        """Whether it has ended, though a process that it left behind may keep its report open."""
+        return self.process.poll() is not None
 
     def signal(self, number: int) -> None:
         """Sends a signal, if it is still there."""
@@ -69,7 +76,8 @@ class Child:
         """Waits for its end, and gives its exit code."""
         os.close(self.report)
         if self.process.stdin is not None:
-            self.process.stdin.close()
+            with suppress(BrokenPipeError):
+                self.process.stdin.close()
         return self.process.wait()
 
 
@@ -108,6 +116,7 @@ class Supervisor:
         self._selector.register(self._wake_read, selectors.EVENT_READ, None)
         self._thread: threading.Thread | None = None
         self._stops = 0
+        self._is_closed = False
         self._kill_at: float | None = None
         self._deaths = 0
         self._start_at: list[float] = []
@@ -122,6 +131,7 @@ class Supervisor:
         self.stop()
         if self._thread is not None:
             self._thread.join()
+        self._close()
 
     @property
     def pids(self) -> list[int]:
@@ -133,14 +143,18 @@ class Supervisor:
 
         Gives the exit code: 0 when it was asked to stop, or all was empty as asked.
         """
-        with self._signals():
-            self._start_all()
-            self._watch()
+        try:
+            with self._signals():
+                self._start_all()
+                self._watch()
+        finally:
+            self._close()
         return 0
 
     def stop(self) -> None:
         """Lets the workers finish what they run; called again, stops them now. Returns at once."""
-        os.write(self._wake_write, b"s")
+        if not self._is_closed:
+            os.write(self._wake_write, b"s")
 
     @contextmanager
     def _signals(self) -> Iterator[None]:
@@ -167,26 +181,36 @@ class Supervisor:
 
     def _watch(self) -> None:
         while self._children or (self._start_at and not self._stops):
-            for key, _ in self._selector.select(self._timeout()):
-                if key.data is None:
+            # Looked at before the reports, so that all that a dead child has said is there to be read.
+            dead = [child for child in self._children if child.is_dead()]
+            ready = [key.data for key, _ in self._selector.select(0 if dead else self._timeout())]
+            for child in ready:
+                if child is None:
                     self._stop_asked(os.read(self._wake_read, 64))
-                elif not key.data.read_report():
-                    self._ended(key.data)
+                elif not child.read_report():
+                    self._ended(child)
+            for child in dead:
+                if child not in ready:
+                    self._ended(child)
             self._start_due()
             if self._kill_at is not None and time.monotonic() >= self._kill_at:
                 self._signal_all(signal.SIGKILL)
-        self._close()
+                self._kill_at = None
 
-    def _timeout(self) -> float | None:
+    def _timeout(self) -> float:
         times = [*self._start_at, *([self._kill_at] if self._kill_at is not None else [])]
-        return max(0.0, min(times) - time.monotonic()) if times else None
+        return min(_LOOK, max(0.0, min(times) - time.monotonic())) if times else _LOOK
 
     def _stop_asked(self, asked: bytes) -> None:
         self._stops += len(asked)
+        self._start_at.clear()
         settings = self._settings
         patience = (settings.drain if self._stops == 1 else 0.0) + settings.grace + 5.0
         self._kill_at = time.monotonic() + patience
         self._signal_all(signal.SIGTERM)
+        if self._stops > 1:
+            # A second SIGTERM could be merged with the first before the child looks.
+            self._signal_all(signal.SIGINT)
 
     def _signal_all(self, number: int) -> None:
         for child in self._children:
@@ -223,6 +247,7 @@ class Supervisor:
             self._start()
 
     def _close(self) -> None:
+        self._is_closed = True
         self._selector.close()
         os.close(self._wake_read)
         os.close(self._wake_write)
