@@ -22,7 +22,7 @@ from longshore_sql.statements import Row, Step, given
 PROMOTED_PER_CALL: Final = 1_000
 EXPIRED_PER_CALL: Final = 1_000
 PASSED_PER_CALL: Final = 1_000
-"""Among so many jobs one call puts those of other tasks aside. If it found nothing, it asks to be called again."""
+"""Jobs of other tasks that one call puts aside before it stops; with empty hands it then asks to be called again."""
 DUE_LOOKED_AT: Final = 100
 
 _ID, _TASK, _PAYLOAD, _EXPIRES, _KEY, _SCOPE = (
@@ -151,8 +151,7 @@ class Claiming:
         if taking.passed >= PASSED_PER_CALL:
             taking.is_cut = True
             return False
-        taking.passed += PASSED_PER_CALL
-        self._heads.put_aside(step, claim, look, PASSED_PER_CALL)
+        taking.passed += self._heads.put_aside(step, claim, look, PASSED_PER_CALL)
         return True
 
     def _lanes_of(self, step: Step, claim: Claim) -> list[str]:

@@ -10,6 +10,7 @@ from collections import Counter
 from collections.abc import Callable
 from typing import Any, Final, NamedTuple
 
+from msgspec.structs import replace
 from sqlalchemy import ColumnElement, Select, func, select
 
 from longshore.contract import ENDED, HELD, By, State, Where
@@ -74,7 +75,11 @@ class Counting:
             place = by.value.index("state")
             columns[place] = constant(*part.states)
             del grouped[place]
-        conditions = [*self._filters.conditions(where), part.condition]
+        # The states are left to the part: an index of one state need not hold it.
+        states = part.states if where.states is None else part.states & frozenset(where.states)
+        conditions = [*self._filters.conditions(replace(where, states=None)), part.condition]
+        if len(part.states) > 1:
+            conditions.append(is_any_of(job.state, states))
         counted = select(*columns, func.count()).where(*conditions).group_by(*grouped)
         return self._dialect.through(counted, self._schema.job, self._schema.index(part.place))
 
@@ -84,6 +89,6 @@ class Counting:
         return [
             *(_Part(pending, index, job.lane == constant(lane)) for index, lane in lanes.items()),
             _Part(waiting, "waiting", is_any_of(job.state, waiting)),
-            _Part(HELD, "held", self._schema.is_held() & is_any_of(job.state, HELD)),
-            _Part(ENDED, "ended", self._schema.is_ended() & is_any_of(job.state, ENDED)),
+            _Part(HELD, "held", self._schema.is_held()),
+            _Part(ENDED, "ended", self._schema.is_ended()),
         ]

@@ -58,12 +58,12 @@ class Heads:
             freed=UniqueScope.START.value if running else 0, **named,
         )  # fmt: skip
 
-    def put_aside(self, step: Step, claim: Claim, look: Look, limit: int) -> None:
-        """Puts those of the first ``limit`` ready jobs aside that are of tasks the claim does not want."""
+    def put_aside(self, step: Step, claim: Claim, look: Look, limit: int) -> int:
+        """Puts those of the first ``limit`` ready jobs aside that are of tasks the claim does not want: so many."""
         if look.key not in self._moves:
             self._moves[look.key] = self._dialect.compiled(self._moving(look))
         tasks = self._dialect.listing(claim.tasks or ())
-        self._moves[look.key].run(step.cursor, tasks=tasks, limit=limit, **look.named(claim))
+        return self._moves[look.key].run(step.cursor, tasks=tasks, limit=limit, **look.named(claim)).rowcount
 
     def kept_slot(self) -> ColumnElement[Any]:
         """The unique slot of a job that ends: kept while its period runs."""
