@@ -10,7 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from longshore import Context, JobInfo, Longshore, State
-from longshore.contract import Claim, Write
+from longshore.contract import Claim
 from longshore.holders import KIND, end_lease, lapsed_holders, rescue
 from longshore.memory import store_clock
 from longshore.testing.clock import ManualClock
@@ -209,18 +209,6 @@ def test_a_rescuer_rescues_nobody_who_lives(app: FaultyApp, gate: Gate) -> None:
         assert rescue(app.store, worker.holder, by="a hasty one", lease=1_000_000) is None
         gate.open()
         assert_ran_undisturbed(job.wait(timeout=PATIENCE))
-
-
-def test_the_dead_are_told_from_any_number_of_the_living(gate: Gate) -> None:
-    app = Longshore("memory://")
-    gate.serve(app)
-    app.enqueue_many([say(app, "x") for _ in range(1_200)])
-    claims = [Claim(("default",), frozenset({"say"}))]
-    holders = [f"holder.{number:04}" for number in range(1_200)]
-    for holder in holders:
-        app.store.claim(claims, holder=holder, limit=1)
-    app.store.write([Write(KIND, holder, b"{}") for holder in holders if holder != "holder.0777"])
-    assert lapsed_holders(app.store) == ["holder.0777"]
 
 
 def test_a_job_whose_workers_keep_dying_is_abandoned(timed: Longshore, clock: ManualClock, gate: Gate) -> None:
