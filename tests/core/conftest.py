@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import traceback
 from collections.abc import Callable
 
@@ -43,18 +44,20 @@ def in_child() -> Callable[[Callable[[], str]], str]:
         reading, writing = os.pipe()
         pid = os.fork()
         if pid == 0:
-            code = 1
             try:
-                os.write(writing, function().encode())
-                code = 0
+                os.write(writing, f"answer:{function()}".encode())
             except BaseException:  # noqa: BLE001 - whatever it was, the parent shows it
                 os.write(writing, traceback.format_exc().encode())
             finally:
-                os._exit(code)
+                os._exit(0)
         os.close(writing)
-        with os.fdopen(reading) as pipe:
-            answer = pipe.read()
-        assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 0, answer
+        try:
+            with os.fdopen(reading) as pipe:
+                outcome, _, answer = pipe.read().partition(":")
+        finally:
+            os.kill(pid, signal.SIGKILL)  # It has answered, or the test's time is up and it never will.
+            os.waitpid(pid, 0)
+        assert outcome == "answer", f"the child failed: {outcome}:{answer}"
         return answer
 
     return run
