@@ -166,6 +166,11 @@ class TestIds:
         with pytest.raises(IdConflict):
             triple.options(id="order-5").enqueue(1)
 
+    def test_two_tasks_with_long_names_that_begin_alike_are_told_apart(self, app: Longshore) -> None:
+        app.enqueue(app.call_by_name("x" * 100 + "a", options=Options(id="order-5")))
+        with pytest.raises(IdConflict):
+            app.enqueue(app.call_by_name("x" * 100 + "b", options=Options(id="order-5")))
+
     def test_a_conflict_among_many_leaves_the_others_stored(self, app: Longshore, double: Task[[int], int]) -> None:
         double.options(id="b").enqueue(1)
         with pytest.raises(IdConflict):
