@@ -33,7 +33,8 @@ class FileLock:
         except BlockingIOError:
             return self._wait(timeout)
         except OSError:
-            return True  # A file system without such locks: SQLite's own waiting must do.
+            # A file system without such locks: SQLite's own waiting must do.
+            return not self._closed
         return True
 
     def release(self) -> None:

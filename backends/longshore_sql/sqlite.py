@@ -7,21 +7,20 @@ import sqlite3
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from pathlib import Path
 from typing import Any, Final, Self
 
 import sqlalchemy
 
 from longshore.contract import Clock, Features, Instant, Limits, Listener
-from longshore.errors import ConfigurationError, InvalidValue, Unavailable
+from longshore.errors import ConfigurationError, Unavailable
 from longshore_sql.after_commit import AfterCommit
 from longshore_sql.driver import SQLDriver
 from longshore_sql.file_lock import FileLock
 from longshore_sql.schema import Schema
 from longshore_sql.sqlite_dialect import SQLiteDialect
-from longshore_sql.sqlite_errors import translated
+from longshore_sql.sqlite_errors import is_forbidden, translated
 from longshore_sql.sqlite_options import Options
-from longshore_sql.sqlite_sources import ConnectionSource, EngineSource, FileSource, Source, driver_connection
+from longshore_sql.sqlite_sources import ConnectionSource, EngineSource, FileSource, Source, begin, joined
 from longshore_sql.statements import Step
 from longshore_sql.wakes import Wakes
 
@@ -78,7 +77,7 @@ class SQLiteDriver(SQLDriver):
             with translated(path):
                 return cls(_source(target, given), given, clock)
         except Unavailable as error:
-            if given.path is not None and not os.access(Path(given.path).parent, os.W_OK):
+            if is_forbidden(error.__cause__):
                 raise ConfigurationError(str(error)) from error
             raise
 
@@ -111,8 +110,9 @@ class SQLiteDriver(SQLDriver):
 
     @contextmanager
     def transaction(self) -> Iterator[sqlalchemy.Connection]:
-        with translated(self._path), self._source.engine().connect() as connection:
-            connection.exec_driver_sql("BEGIN IMMEDIATE")
+        with self._source.engine().connect() as connection:
+            with translated(self._path), self._in_line():
+                begin(connection)
             yield connection
             connection.commit()
 
@@ -130,34 +130,33 @@ class SQLiteDriver(SQLDriver):
                 yield step
             return
         with translated(self._path):
-            connection = driver_connection(tx)
-            cursor = _cursor(connection)
-            # Takes the lock that writing needs before anything is read, and begins where sqlite3 begins by itself.
-            cursor.execute(self._touch)
-            if not connection.in_transaction:
-                raise InvalidValue("expected tx to be in a transaction, got a connection without: execute BEGIN on it")
-            step = Step(cursor, self._clock())
+            step = Step(_cursor(joined(tx, self._touch)), self._clock())
             self._check(step)
             yield step
 
     @contextmanager
     def _transaction(self) -> Iterator[Step]:
-        with translated(self._path), self._source.writer() as connection:
-            lock = self._file_lock()
-            if not lock.acquire(self._timeout):
-                message = f"another connection has held the lock of {self._path} for over {self._timeout} s"
-                raise Unavailable(message, unknown=False)
+        with translated(self._path), self._source.writer() as connection, self._in_line():
+            cursor = self._observed(connection)
+            cursor.execute("BEGIN IMMEDIATE")
             try:
-                cursor = self._observed(connection)
-                cursor.execute("BEGIN IMMEDIATE")
-                try:
-                    yield Step(cursor, self._clock())
-                    cursor.execute("COMMIT")
-                finally:
-                    if connection.in_transaction:
-                        cursor.execute("ROLLBACK")
+                yield Step(cursor, self._clock())
+                cursor.execute("COMMIT")
             finally:
-                lock.release()
+                if connection.in_transaction:
+                    cursor.execute("ROLLBACK")
+
+    @contextmanager
+    def _in_line(self) -> Iterator[None]:
+        """Waits for its turn among all who write to the file."""
+        lock = self._file_lock()
+        if not lock.acquire(self._timeout):
+            message = f"another connection has held the lock of {self._path} for over {self._timeout} s"
+            raise Unavailable(message, unknown=False)
+        try:
+            yield
+        finally:
+            lock.release()
 
     @contextmanager
     def _read(self) -> Iterator[Step]:

@@ -10,6 +10,9 @@ from typing import Final
 from longshore.errors import Closed, ConfigurationError, Corrupt, SchemaError, StoreError, StoreFull, Unavailable
 
 _MASK: Final = 0xFF  # The primary code, without the extension that says where it happened.
+_FORBIDDEN: Final = frozenset(
+    {sqlite3.SQLITE_READONLY, sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_PERM, sqlite3.SQLITE_AUTH}
+)
 
 
 @contextmanager
@@ -23,7 +26,7 @@ def translated(path: str) -> Iterator[None]:
 
 def translation(error: sqlite3.Error, path: str) -> StoreError | ConfigurationError:
     """The error of the contract that says what SQLite said."""
-    code = getattr(error, "sqlite_errorcode", 0) & _MASK
+    code = _code(error)
     if isinstance(error, sqlite3.ProgrammingError):
         return _misused(error, path)
     if code in {sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED}:
@@ -33,7 +36,7 @@ def translation(error: sqlite3.Error, path: str) -> StoreError | ConfigurationEr
         return Unavailable(message, unknown=False)
     if code == sqlite3.SQLITE_FULL:
         return StoreFull(f"there is no room for {path}: {error}; free some on its disk, nothing was stored")
-    if code in {sqlite3.SQLITE_READONLY, sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_PERM, sqlite3.SQLITE_AUTH}:
+    if code in _FORBIDDEN:
         message = f"{path} cannot be opened for writing: {error}; it and its folder must be writable for this user"
         return Unavailable(message, unknown=False)
     if code in {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_MISMATCH}:
@@ -41,6 +44,15 @@ def translation(error: sqlite3.Error, path: str) -> StoreError | ConfigurationEr
     if code == sqlite3.SQLITE_ERROR and ("no such table" in str(error) or "no such column" in str(error)):
         return SchemaError(f"{path} lacks what is needed: {error}; run migrate")
     return Unavailable(f"{path} failed: {error}")
+
+
+def is_forbidden(error: BaseException | None) -> bool:
+    """Whether the file is not there, or not for this user."""
+    return _code(error) in _FORBIDDEN
+
+
+def _code(error: BaseException | None) -> int:
+    return int(getattr(error, "sqlite_errorcode", 0)) & _MASK
 
 
 def _misused(error: sqlite3.Error, path: str) -> StoreError | ConfigurationError:

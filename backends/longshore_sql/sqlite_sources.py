@@ -13,7 +13,7 @@ from typing import Any, Final
 import sqlalchemy
 from sqlalchemy.pool import NullPool
 
-from longshore.errors import Closed, ConfigurationError
+from longshore.errors import Closed, ConfigurationError, InvalidValue
 
 DURABLE_FROM: Final = 2  # FULL, by SQLite's numbers of PRAGMA synchronous.
 
@@ -158,9 +158,7 @@ class EngineSource(Source):
         try:
             pooled = self._engine.raw_connection()
         except sqlalchemy.exc.DBAPIError as error:
-            if isinstance(error.orig, sqlite3.Error):
-                raise error.orig from error
-            raise
+            raise _original(error) from error
         try:
             yield _checked(pooled.driver_connection)
         finally:
@@ -168,6 +166,35 @@ class EngineSource(Source):
 
     def engine(self) -> sqlalchemy.Engine:
         return self._engine
+
+
+def joined(tx: Any, touch: str) -> sqlite3.Connection:
+    """The connection of an application's transaction.
+
+    The statement ``touch`` changes nothing, but takes the lock that writing needs before anything is read, and begins
+    the transaction where Python's driver or SQLAlchemy begins it with the first statement.
+    """
+    if isinstance(tx, sqlite3.Connection):
+        connection = _checked(tx)
+        connection.execute(touch)
+    else:
+        outer = tx if isinstance(tx, sqlalchemy.Connection) else session_connection(tx)
+        connection = driver_connection(outer)
+        try:
+            outer.exec_driver_sql(touch)
+        except sqlalchemy.exc.DBAPIError as error:
+            raise _original(error) from error
+    if not connection.in_transaction:
+        raise InvalidValue("expected tx to be in a transaction, got a connection in none: execute BEGIN on it first")
+    return connection
+
+
+def begin(connection: sqlalchemy.Connection) -> None:
+    """Begins a transaction that writes."""
+    try:
+        connection.exec_driver_sql("BEGIN IMMEDIATE")
+    except sqlalchemy.exc.DBAPIError as error:
+        raise _original(error) from error
 
 
 def driver_connection(handle: Any) -> sqlite3.Connection:
@@ -209,6 +236,10 @@ def _checked(connection: Any) -> sqlite3.Connection:
             "open one so"
         )
     return connection
+
+
+def _original(error: sqlalchemy.exc.DBAPIError) -> BaseException:
+    return error.orig if error.orig is not None else error
 
 
 def _idle(connection: sqlite3.Connection) -> sqlite3.Connection:

@@ -1,0 +1,99 @@
+"""What SQLite complains of, in the words of the contract."""
+
+from __future__ import annotations
+
+import sqlite3
+import time
+from pathlib import Path
+
+import pytest
+
+from longshore.contract import Claim, NewJob, Where
+from longshore.errors import Corrupt, StoreFull, Unavailable
+from longshore_sql.sqlite import SQLiteDriver
+
+JOB = NewJob("a", "queue", "task", b"payload")
+
+
+@pytest.fixture
+def writer(store: SQLiteDriver, path: Path):
+    """Somebody else, who is writing."""
+    connection = sqlite3.connect(path, isolation_level=None)
+    connection.execute("BEGIN IMMEDIATE")
+    yield connection
+    connection.close()
+
+
+def test_a_locked_database_is_unavailable_after_the_timeout_and_nothing_was_done(connect, writer) -> None:
+    hurried = connect(timeout=0.05)
+    for call in (lambda: hurried.insert([JOB]), lambda: hurried.claim([Claim(("queue",))], holder="h", limit=1)):
+        began = time.monotonic()
+        with pytest.raises(Unavailable, match="locked") as caught:
+            call()
+        assert not caught.value.unknown
+        assert time.monotonic() - began < 5
+    assert hurried.select(Where()).jobs == [], "a reader waits for a writer"
+    writer.execute("COMMIT")
+    hurried.insert([JOB])
+
+
+def test_a_transaction_that_cannot_begin_is_unavailable(connect, writer) -> None:
+    hurried = connect(timeout=0.05)
+    with pytest.raises(Unavailable, match="locked"), hurried.transaction():
+        pass
+
+
+def test_one_who_holds_the_line_makes_the_next_unavailable(connect, store: SQLiteDriver) -> None:
+    hurried = connect(timeout=0.05)
+    with store._in_line():
+        with pytest.raises(Unavailable, match="held the lock") as caught:
+            hurried.insert([JOB])
+        assert not caught.value.unknown
+    hurried.insert([JOB])
+
+
+def test_a_full_disk_stores_nothing(store: SQLiteDriver) -> None:
+    with store._source.writer() as connection:
+        connection.execute("PRAGMA max_page_count = 1")
+    with pytest.raises(StoreFull, match="no room"):
+        store.insert([NewJob(f"{n}", "queue", "task", b"x" * 10_000) for n in range(1_000)])
+    with store._source.writer() as connection:
+        connection.execute("PRAGMA max_page_count = 1000000")
+    assert store.select(Where()).jobs == []
+    store.insert([JOB])
+
+
+def test_a_database_that_may_only_be_read_is_unavailable_for_writing(connect, store: SQLiteDriver, path: Path) -> None:
+    store.insert([JOB])
+    connection = sqlite3.connect(f"file:{path}?mode=ro", uri=True)
+    reader = connect(connection)
+    assert reader.select(Where()).jobs
+    with pytest.raises(Unavailable, match="must be writable") as caught:
+        reader.insert([NewJob("b", "queue", "task", b"")])
+    assert not caught.value.unknown
+    connection.close()
+
+
+def test_a_file_that_is_no_database_is_corrupt(connect, path: Path) -> None:
+    path.write_bytes(b"This is not a database, whatever its name says. " * 100)
+    with pytest.raises(Corrupt, match="cannot be read"):
+        connect()
+
+
+def test_a_damaged_row_is_corrupt_and_named(store: SQLiteDriver) -> None:
+    store.insert([JOB])
+    with store._source.writer() as connection:
+        connection.execute("UPDATE longshore_job SET notes = '{broken'")
+    with pytest.raises(Corrupt, match="'a'"):
+        store.select(Where())
+    with pytest.raises(Corrupt, match="'a'"):
+        store.claim([Claim(("queue",))], holder="holder", limit=1)
+    with store._source.writer() as connection:
+        assert connection.execute("SELECT state FROM longshore_job").fetchall() == [(2,)], "it was taken all the same"
+
+
+def test_a_step_that_fails_leaves_nothing_and_blocks_nobody(store: SQLiteDriver, connect) -> None:
+    with pytest.raises(OverflowError):
+        store.insert([JOB, NewJob("b", "queue", "task", b"", due=1 << 70)])
+    assert connect(timeout=0.05).insert([JOB])
+    assert [job.id for job in store.select(Where()).jobs] == ["a"]
