@@ -11,6 +11,6 @@ from worker.dock import tell
 
 app = Longshore("memory://")
 
-if "longshore.worker.child" in sys.orig_argv:
+if "longshore.processes.child" in sys.orig_argv:
     tell(os.environ["SINKING_PIPE"], "tried", time.monotonic(), os.getpid())
     raise SystemExit("it cannot start, as the test wanted")

@@ -225,7 +225,7 @@ def test_a_job_whose_workers_keep_dying_is_abandoned(timed: Longshore, clock: Ma
         clock.advance(max(0.0, pauses[-1]))
     assert pauses[:3] == [0, 30, 300]
     info = job.info()
-    assert (info.state, info.tries) == (State.ABANDONED, 3)
+    assert (info.state, info.tries) == (State.ABANDONED, 4)
     timed.worker().run(until_empty=True)
     assert gate.said() == []
 

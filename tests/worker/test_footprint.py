@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 
 from longshore import Longshore
+from longshore.processes.supervisor import Supervisor
 from longshore.worker.settings import WorkerSettings
-from longshore.worker.supervisor import Supervisor
 from worker.gate import PATIENCE
 from worker.test_processes import DOCK
 

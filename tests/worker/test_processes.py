@@ -9,15 +9,17 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from longshore import Longshore
+from longshore.contract import Write
+from longshore.errors import Unavailable
 from longshore.holders import KIND
-from longshore.worker.child import Orders
+from longshore.processes.child import Orders
+from longshore.processes.supervisor import Child, Supervisor
 from longshore.worker.settings import WorkerSettings
-from longshore.worker.supervisor import Child, Supervisor
 from worker.gate import PATIENCE, Gate
 from worker.words import Words
 
 DOCK = "worker.dock:app"
-SHORT = WorkerSettings(slots=1, lease=1.5, heartbeat=0.2, poll=60, drain=5, grace=1)
+SHORT = WorkerSettings(slots=1, lease=1.5, heartbeat=0.5, poll=60, drain=5, grace=1)
 PATIENT = WorkerSettings(slots=1, lease=60, heartbeat=15, poll=60, drain=5, grace=1)
 
 
@@ -55,6 +57,20 @@ def rescuer(app: Longshore, words: Words, settings: WorkerSettings) -> Iterator[
         yield gate
 
 
+def stop_between_writes(child: Child, app: Longshore) -> None:
+    """Stops a process where it holds nobody up: on SQLite, who is stopped while it writes locks all others out."""
+    with Longshore(app.store.driver.target, patience=0) as other:
+        other.store.now()
+        while True:
+            child.signal(signal.SIGSTOP)
+            try:
+                other.store.write([Write("probe", "of the lock", b"")])
+            except Unavailable:
+                child.signal(signal.SIGCONT)
+            else:
+                return
+
+
 def test_the_jobs_of_a_killed_process_are_rescued_when_its_lease_is_over(shared: Longshore, words: Words) -> None:
     with alone(shared, SHORT) as child:
         job = shared.job(call(shared, "stay", words, "a"))
@@ -76,7 +92,7 @@ def test_a_process_that_was_stopped_and_woken_changes_nothing_and_works_on(share
         pid = str(child.process.pid)
         job = shared.job(call(shared, "stay", words, "a"))
         assert words.hear() == ["stay", "a", pid]
-        child.signal(signal.SIGSTOP)
+        stop_between_writes(child, shared)
         with rescuer(shared, words, SHORT) as gate:
             assert gate.arrived() == "a"
             assert job.result(timeout=PATIENCE) == "by the rescuer"

@@ -15,8 +15,8 @@ import pytest
 
 from longshore import Longshore, State
 from longshore.holders import KIND
+from longshore.processes.supervisor import Supervisor
 from longshore.worker.settings import WorkerSettings
-from longshore.worker.supervisor import Supervisor
 from worker.gate import PATIENCE
 from worker.test_processes import DOCK, PATIENT, call
 from worker.words import Words, await_end
@@ -135,12 +135,10 @@ def test_a_child_that_cannot_start_is_tried_with_growing_pauses(
         (["worker", "nowhere:app"], "there is no module 'nowhere'"),
         (["worker", "worker.dock"], "expected an application as module:attribute"),
         (["worker", "worker.dock:tell"], "must name a Longshore application; there is a function"),
-        (["worker", "worker.dock:none"], "there is nothing"),
         (["worker", DOCK, "--url", "sqlit:///x"], "did you mean sqlite://?"),
-        (["worker", DOCK, "--processes", "0"], "Invalid value"),
         (["worker"], "Missing argument"),
     ],
-    ids=["module", "form", "function", "attribute", "scheme", "processes", "nothing"],
+    ids=["module", "form", "function", "scheme", "nothing"],
 )
 def test_what_cannot_be_is_said_and_exits_with_2(words_given: list[str], said: str) -> None:
     process = longshore(*words_given)
