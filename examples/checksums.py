@@ -25,7 +25,7 @@ from rich.table import Table
 from longshore import JobInfo, Longshore, State
 from longshore.contract import ENDED
 from longshore.worker.settings import WorkerSettings
-from longshore.worker.supervisor import Supervisor
+from longshore.processes.supervisor import Supervisor
 
 app = Longshore("sqlite:///checksums.db")
 console = Console()

@@ -6,7 +6,8 @@
 from longshore.app import Longshore
 from longshore.context import Context
 from longshore.contract import Features, State
-from longshore.jobs import Attempt, Job, JobInfo
+from longshore.info import Attempt, JobInfo
+from longshore.jobs import Job
 from longshore.retry import (
     Discard,
     Exponential,

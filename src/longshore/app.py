@@ -68,7 +68,6 @@ class Longshore:
         self._store: Guard | None = None
         self._store_pid = 0
         self._make_id = IdMaker()
-        self._inside = threading.local()
 
     def __repr__(self) -> str:
         return f"<Longshore {registry.without_password(self._target)}>"
@@ -248,14 +247,6 @@ class Longshore:
         except KeyError:
             known = ", ".join(sorted(self.tasks)) or "none"
             raise UnknownTask(f"no task is registered as {name!r}; registered: {known}") from None
-
-    def is_inside_task(self) -> bool:
-        """Whether this thread is running a task of this application."""
-        return getattr(self._inside, "depth", 0) > 0
-
-    def enter_task(self, step: int) -> None:
-        """Counts this thread into (1) or out of (-1) a task."""
-        self._inside.depth = getattr(self._inside, "depth", 0) + step
 
 
 class TaskDecorator:

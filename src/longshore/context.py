@@ -2,29 +2,45 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, ClassVar
+from contextvars import ContextVar, Token
+from typing import ClassVar, Self
 
-if TYPE_CHECKING:
-    from longshore.app import Longshore
-    from longshore.contract import StoredJob
+from longshore.contract import StoredJob
+
+_current: ContextVar[Context | None] = ContextVar("longshore.context", default=None)
 
 
 class Context:
     """The run that a task is in; a task that wants it names it as its first parameter's type.
 
     Attributes:
-        app: the application.
         job_id: the job's id.
         attempt: which attempt this is, 1 for the first.
         max_attempts: how many there may be; None for no limit.
     """
 
-    __slots__ = ("_job", "app")
+    __slots__ = ("_app", "_before", "_job")
     is_context: ClassVar[bool] = True
 
-    def __init__(self, app: Longshore, job: StoredJob) -> None:
-        self.app = app
+    def __init__(self, app: object, job: StoredJob) -> None:
+        self._app = app
         self._job = job
+
+    def __enter__(self) -> Self:
+        self._before: Token[Context | None] = _current.set(self)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        _current.reset(self._before)
+
+    @staticmethod
+    def current() -> Context | None:
+        """The run that this code is in; None outside of tasks."""
+        return _current.get()
+
+    def is_of(self, app: object) -> bool:
+        """Whether it is a task of this application that runs."""
+        return self._app is app
 
     @property
     def job_id(self) -> str:

@@ -36,7 +36,7 @@ from longshore.durations import microseconds
 from longshore.errors import LeaseLost
 from longshore.guard import Guard
 from longshore.ids import IdMaker
-from longshore.jobs import Attempt, ended_topic
+from longshore.info import Attempt, ended_topic
 from longshore.retry import rescue_delay
 from longshore.states import ABANDON, RESCUE, RESCUE_CANCELLED, RESCUE_RESERVED, move
 

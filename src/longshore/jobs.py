@@ -1,101 +1,31 @@
-"""The handle of a job, and what it shows."""
+"""The handle of a job."""
 
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
-from datetime import datetime
-from typing import TYPE_CHECKING, Any, Generic, TypeVar
-
-import msgspec
-from msgspec import Struct
+from typing import Any, Generic, Protocol, TypeVar
 
 from longshore.codecs import JsonCodec
-from longshore.contract import ENDED, HELD, SECOND, UNENDED, Change, Instant, State, StoredJob, Where
-from longshore.durations import Seconds, microseconds, moment, moment_or_none
+from longshore.context import Context
+from longshore.contract import ENDED, SECOND, UNENDED, Change, State, StoredJob, Where
+from longshore.durations import Seconds, microseconds
 from longshore.errors import Blocked, JobFailed, JobRemoved, NotReady
-
-if TYPE_CHECKING:
-    from longshore.app import Longshore
+from longshore.guard import Guard
+from longshore.info import JobInfo, ended_topic, info_of
 
 R = TypeVar("R")
 _RECHECK_SECONDS = 1.0
 
 
-class Attempt(Struct, frozen=True):
-    """A run that did not succeed: how it ended, where and when (microseconds since 1970, by the store's clock)."""
-
-    outcome: str
-    attempt: int
-    generation: int
-    holder: str
-    started: Instant
-    ended: Instant
-    error: str = ""
-    traceback: str = ""
-
-
-class JobInfo(Struct, frozen=True, kw_only=True):
-    """A job as it was when it was read. Moments are in UTC."""
-
-    id: str
-    task: str
-    queue: str
-    state: State
-    shown_as: str
-    """The state, or what people call it: scheduled, retrying, cancelling."""
-    priority: int
-    attempt: int
-    max_attempts: int | None
-    crashes: int
-    created: datetime
-    due: datetime
-    started: datetime | None
-    ended: datetime | None
-    expires: datetime | None
-    holder: str | None
-    notes: Mapping[str, Any]
-    attempts: tuple[Attempt, ...]
-    """The last 20 runs that did not succeed, oldest first; there were ``tries`` in all."""
-    tries: int
+class Desk(Protocol):
+    """What a handle needs of its application."""
 
     @property
-    def error(self) -> str | None:
-        """What the last attempt that failed said."""
-        return self.attempts[-1].error if self.attempts else None
+    def store(self) -> Guard:
+        """The store that the job is in."""
 
-
-def info_of(job: StoredJob, now: Instant) -> JobInfo:
-    """What a stored job shows."""
-    return JobInfo(
-        id=job.id,
-        task=job.task,
-        queue=job.queue,
-        state=job.state,
-        shown_as=shown_as(job, now),
-        priority=job.priority,
-        attempt=job.attempt,
-        max_attempts=job.max_attempts,
-        crashes=job.crashes,
-        created=moment(job.created),
-        due=moment(job.due),
-        started=moment_or_none(job.started),
-        ended=moment_or_none(job.ended),
-        expires=moment_or_none(job.expires),
-        holder=job.holder,
-        notes=job.notes,
-        attempts=tuple(msgspec.json.decode(entry, type=Attempt) for entry in job.attempts),
-        tries=job.tries,
-    )
-
-
-def shown_as(job: StoredJob, now: Instant) -> str:
-    """The word for a job's state that people use."""
-    if job.state in HELD and job.cancel_asked:
-        return "cancelling"
-    if job.state is State.PENDING and job.due > now:
-        return "retrying" if job.attempt or job.crashes else "scheduled"
-    return job.state.name.lower()
+    def result_codec(self, task: str) -> JsonCodec[Any]:
+        """How results of a task are stored."""
 
 
 class Job(Generic[R]):
@@ -103,7 +33,7 @@ class Job(Generic[R]):
 
     __slots__ = ("_app", "_codec", "id")
 
-    def __init__(self, app: Longshore, identity: str, codec: JsonCodec[R] | None = None) -> None:
+    def __init__(self, app: Desk, identity: str, codec: JsonCodec[R] | None = None) -> None:
         self._app = app
         self._codec = codec
         self.id = identity
@@ -163,7 +93,8 @@ class Job(Generic[R]):
         job = self._read()
         if job.state in ENDED:
             return job
-        if self._app.is_inside_task():
+        context = Context.current()
+        if context is not None and context.is_of(self._app):
             raise Blocked(f"a task cannot wait for job {self.id}: its slot would be taken while it waits")
         listener = self._app.store.listen([ended_topic(self.id)])
         try:
@@ -179,8 +110,3 @@ class Job(Generic[R]):
 
     def _ask_to_be_told(self) -> None:
         self._app.store.update([Change(self.id, None, {"awaited": True}, UNENDED)])
-
-
-def ended_topic(identity: str) -> str:
-    """What is woken when somebody awaits the job and it ends."""
-    return f"ended:{identity}"

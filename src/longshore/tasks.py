@@ -5,7 +5,7 @@ from __future__ import annotations
 import inspect
 from collections.abc import Callable, Mapping
 from datetime import datetime
-from typing import TYPE_CHECKING, Any, Generic, ParamSpec, TypeGuard, TypeVar
+from typing import Any, Generic, ParamSpec, Protocol, TypeGuard, TypeVar
 
 from msgspec import UNSET, Struct, UnsetType
 from msgspec.structs import replace
@@ -15,15 +15,19 @@ from longshore.codecs import JsonCodec, is_native
 from longshore.contract import NewJob
 from longshore.durations import Seconds, instant, microseconds
 from longshore.errors import ConfigurationError, InvalidValue
+from longshore.jobs import Job
 from longshore.retry import Retry
-
-if TYPE_CHECKING:
-    from longshore.app import Longshore
-    from longshore.jobs import Job
 
 P = ParamSpec("P")
 R = TypeVar("R")
 DEFAULT_QUEUE = "default"
+
+
+class Enqueuer(Protocol):
+    """What a task needs of its application."""
+
+    def enqueue(self, call: Call[R], *, tx: Any = None) -> Job[R]:
+        """Stores a job that makes this call."""
 
 
 class Options(Struct, frozen=True):
@@ -73,7 +77,7 @@ class Task(Generic[P, R]):
     """A function that jobs run. Calling the task calls the function, here and now."""
 
     def __init__(
-        self, app: Longshore, function: Callable[..., Any], *, name: str, options: Options, retry: Retry
+        self, app: Enqueuer, function: Callable[..., Any], *, name: str, options: Options, retry: Retry
     ) -> None:
         self.app = app
         self.name = name

@@ -13,7 +13,7 @@ from longshore.contract import SECOND, Answer, Change, Claim, Outcome, State, St
 from longshore.errors import LeaseLost, Unavailable
 from longshore.guard import Guard
 from longshore.holders import KIND, HolderRecord, Lease, Rescued, end_lease, lapsed_holders, rescue
-from longshore.jobs import info_of
+from longshore.info import info_of
 from longshore.memory import MemoryDriver
 from longshore.memory_store import MemoryStore
 from longshore.states import ASK_CANCEL, FINISH, move

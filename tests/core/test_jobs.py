@@ -13,7 +13,7 @@ from core.working import work
 from longshore import Context, Job, Longshore, Retry, Snooze, State
 from longshore.contract import EVERY, Change, Where
 from longshore.errors import JobFailed, JobRemoved, NotReady
-from longshore.jobs import shown_as
+from longshore.info import shown_as
 from longshore.memory_store import MemoryStore
 from longshore.testing.clock import ManualClock
 from longshore.testing.samples import stored_job

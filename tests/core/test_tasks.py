@@ -146,7 +146,7 @@ class TestContext:
                 "attempt": context.attempt,
                 "of": context.max_attempts,
                 "crashes": context.crashes,
-                "app": context.app is app,
+                "app": context.is_of(app),
             }
 
         job = app.task(tell).options(id="one", max_attempts=7).enqueue()

@@ -34,8 +34,8 @@ def worker(
     verbose: Annotated[bool, typer.Option("--verbose", "-v", help="Log what happens.")] = False,
 ) -> None:
     """Runs jobs until it is told to stop by SIGTERM or Ctrl-C."""
+    from longshore.processes.supervisor import Supervisor
     from longshore.worker.settings import WorkerSettings
-    from longshore.worker.supervisor import Supervisor
 
     logging.basicConfig(level=logging.INFO if verbose else logging.WARNING, format="%(asctime)s %(name)s %(message)s")
     settings = WorkerSettings(queues=tuple(queue or ["default"]), slots=slots, drain=drain)

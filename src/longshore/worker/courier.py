@@ -26,7 +26,7 @@ from longshore.contract import (
 from longshore.errors import LongshoreError, StoreError
 from longshore.guard import Guard
 from longshore.holders import Lease
-from longshore.jobs import ended_topic
+from longshore.info import ended_topic
 from longshore.states import RELEASE, STOP, move
 from longshore.worker.bell import Bell
 from longshore.worker.performing import Cancelled, Interrupted, not_storable

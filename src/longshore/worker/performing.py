@@ -6,22 +6,20 @@ import inspect
 import logging
 import time
 import traceback
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import msgspec
 from msgspec.structs import replace
 
+from longshore.application import Application
 from longshore.context import Context
 from longshore.contract import SECOND, Change, Duration, Fields, StoredJob
 from longshore.durations import microseconds
-from longshore.errors import TooLarge
-from longshore.jobs import Attempt
+from longshore.errors import TooLarge, UnknownTask
+from longshore.info import Attempt
 from longshore.retry import Discard, Retry, Snooze
 from longshore.states import DISCARD, FAIL, FINISH, GIVE_UP, RELEASE, SNOOZE, STOP, Event, move
-
-if TYPE_CHECKING:
-    from longshore.app import Longshore
-    from longshore.tasks import Task
+from longshore.tasks import Task
 
 _log = logging.getLogger("longshore.worker")
 ATTEMPT_BYTES = 8 * 1024
@@ -37,11 +35,11 @@ class Cancelled(Interrupted):
     """Raised inside a running task: somebody cancelled the job."""
 
 
-def perform(app: Longshore, job: StoredJob) -> Change:
+def perform(app: Application, job: StoredJob) -> Change:
     """Runs the job's task, and gives the change that settles the run. Never raises."""
     began = time.monotonic()
     try:
-        task = app.task_named(job.task)
+        task = _task_of(app, job)
         args, kwargs = task.arguments.decode(job.payload)
     except Exception as error:  # noqa: BLE001 - what is stored may be anything, and a type's own hook may raise anything
         return _failure(job, error, began, _at_least_unreadable(app, job, error))
@@ -58,16 +56,17 @@ def perform(app: Longshore, job: StoredJob) -> Change:
     return _finish(app, task, job, result, began)
 
 
-def _call(app: Longshore, task: Task[..., Any], job: StoredJob, args: list[Any], kwargs: dict[str, Any]) -> Any:
-    app.enter_task(1)
-    try:
-        if task.takes_context:
-            result = task.function(Context(app, job), *args, **kwargs)
-        else:
-            result = task.function(*args, **kwargs)
+def _task_of(app: Application, job: StoredJob) -> Task[..., Any]:
+    if job.task not in app.tasks:
+        raise UnknownTask(f"no task is registered as {job.task!r} in this process")
+    return app.tasks[job.task]
+
+
+def _call(app: Application, task: Task[..., Any], job: StoredJob, args: list[Any], kwargs: dict[str, Any]) -> Any:
+    with Context(app, job) as context:
+        function = task.function
+        result = function(context, *args, **kwargs) if task.takes_context else function(*args, **kwargs)
         return _awaited(result) if inspect.iscoroutine(result) else result
-    finally:
-        app.enter_task(-1)
 
 
 def _awaited(coroutine: Any) -> Any:
@@ -81,7 +80,7 @@ def not_storable(job: StoredJob, error: Exception) -> Change:
     return _ended(GIVE_UP, job, error, time.monotonic())
 
 
-def _finish(app: Longshore, task: Task[..., Any], job: StoredJob, result: Any, began: float) -> Change:
+def _finish(app: Application, task: Task[..., Any], job: StoredJob, result: Any, began: float) -> Change:
     if result is None:
         return move(FINISH, job)
     codec = task.result_codec
@@ -89,12 +88,13 @@ def _finish(app: Longshore, task: Task[..., Any], job: StoredJob, result: Any, b
         data = codec.encode(result)
         if len(data) > app.store.max_payload:
             raise TooLarge(f"its result takes {len(data):,} bytes, more than the {app.store.max_payload:,} allowed")
+        codec.decode(data)  # Who asks for the result must get one that is what the task says it returns.
     except Exception as error:  # noqa: BLE001 - a result's own method for its form in JSON may raise anything
         return _ended(DISCARD, job, error, began)
     return move(FINISH, job, {"result": data, "result_codec": codec.name})
 
 
-def _at_least_unreadable(app: Longshore, job: StoredJob, error: Exception) -> Duration | None:
+def _at_least_unreadable(app: Application, job: StoredJob, error: Exception) -> Duration | None:
     least = microseconds(UNREADABLE_PAUSE)
     task = app.tasks.get(job.task)
     if task is None:

@@ -12,7 +12,7 @@ from longshore.contract import ENDED, Order, State, Where, Write
 from longshore.durations import microseconds
 from longshore.guard import Guard
 from longshore.holders import lapsed_holders, rescue
-from longshore.jobs import ended_topic
+from longshore.info import ended_topic
 from longshore.states import EXPIRE, move
 from longshore.worker.settings import WorkerSettings
 

@@ -5,9 +5,10 @@ from __future__ import annotations
 import logging
 import threading
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Self
+from typing import Self
 
-from longshore.contract import StoredJob
+from longshore.application import Application
+from longshore.contract import Change, StoredJob
 from longshore.errors import StoreError
 from longshore.guard import Guard
 from longshore.holders import Lease
@@ -19,10 +20,6 @@ from longshore.worker.settings import WorkerSettings
 from longshore.worker.slots import Slots
 from longshore.worker.tally import Tally
 
-if TYPE_CHECKING:
-    from longshore.app import Longshore
-    from longshore.contract import Change
-
 _log = logging.getLogger("longshore.worker")
 
 
@@ -33,7 +30,7 @@ class Worker:
     """
 
     def __init__(
-        self, app: Longshore, settings: WorkerSettings, *, announce: Callable[[str], None] = lambda holder: None
+        self, app: Application, settings: WorkerSettings, *, announce: Callable[[str], None] = lambda holder: None
     ) -> None:
         self._app = app
         self._settings = settings

@@ -22,7 +22,7 @@ from longshore.durations import microseconds
 from longshore.errors import ConfigurationError, StoreError
 from longshore.holders import end_lease, rescue
 from longshore.loading import load_app
-from longshore.worker.child import Orders
+from longshore.processes.child import Orders
 from longshore.worker.settings import WorkerSettings
 
 _log = logging.getLogger("longshore.supervisor")
@@ -44,7 +44,7 @@ class Child:
         try:
             # By exec and in a session of its own: nothing is carried over, and Ctrl-C reaches the supervisor alone.
             self.process = subprocess.Popen(
-                [sys.executable, "-m", "longshore.worker.child"],
+                [sys.executable, "-m", "longshore.processes.child"],
                 stdin=subprocess.PIPE,
                 pass_fds=[write],
                 start_new_session=True,

@@ -1,4 +1,4 @@
-"""One worker process of a supervisor: ``python -m longshore.worker.child``.
+"""One worker process of a supervisor: ``python -m longshore.processes.child``.
 
 It is told what to do by one line of JSON on its standard input, which ends when the supervisor does: then it stops too.
 It says under which names it holds jobs on the file descriptor that it was given.

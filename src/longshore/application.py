@@ -1,0 +1,27 @@
+"""The seam between an application and what works for it: what handles, runs and workers need of it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Protocol
+
+from longshore.codecs import JsonCodec
+from longshore.guard import Guard
+from longshore.tasks import Task
+
+
+class Application(Protocol):
+    """What `longshore.Longshore` is to the modules below it."""
+
+    @property
+    def tasks(self) -> Mapping[str, Task[..., Any]]: ...
+
+    @property
+    def store(self) -> Guard:
+        """The store, for calls that are repeated while it is away."""
+
+    def another_store(self) -> Guard:
+        """Another connection to it, whose calls are not repeated."""
+
+    def result_codec(self, task: str) -> JsonCodec[Any]:
+        """How results of a task are stored."""
