@@ -64,7 +64,7 @@ class Longshore:
         self._patience = patience
         self._clock = clock
         self._options = options
-        self._lock = threading.Lock()
+        self._locks: dict[int, threading.Lock] = {}
         self._store: Guard | None = None
         self._store_pid = 0
         self._make_id = IdMaker()
@@ -200,11 +200,15 @@ class Longshore:
     def store(self) -> Guard:
         """The store, opened now if it was not before."""
         if self._store is None or self._store_pid != os.getpid():
-            with self._lock:
+            with self._lock():
                 if self._store is None or self._store_pid != os.getpid():
                     self._store = self._open_store()
                     self._store_pid = os.getpid()
         return self._store
+
+    def _lock(self) -> threading.Lock:
+        # One for each process: a thread that was left behind by a fork would never give the parent's back.
+        return self._locks.setdefault(os.getpid(), threading.Lock())
 
     def another_store(self) -> Guard:
         """Another connection to the same store, whose calls are not repeated."""
@@ -221,7 +225,7 @@ class Longshore:
 
     def close(self) -> None:
         """Closes the store, unless a live handle was handed in."""
-        with self._lock:
+        with self._lock():
             if self._store is not None and self._store_pid == os.getpid():
                 self._store.close()
             self._store = None
