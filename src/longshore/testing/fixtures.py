@@ -26,6 +26,8 @@ class StoreFixtures:
     """What a driver's author gives: `target`, and `driver` where no entry point names it."""
 
     driver: ClassVar[type[Driver] | None] = None
+    patience: ClassVar[float] = 30.0
+    """Seconds after which a wake-up that did not come counts as lost."""
 
     @pytest.fixture
     def target(self) -> Any:

@@ -122,6 +122,7 @@ def walk(
     """All the jobs that ``where`` asks for, page by page."""
     found: list[StoredJob] = []
     after = None
+    cursors: set[str] = set()
     while True:
         page = store.select(where, order=order, limit=limit, after=after, body=body)
         assert len(page.jobs) <= limit, f"expected at most {limit} jobs in a page, not {len(page.jobs)}"
@@ -129,6 +130,8 @@ def walk(
         after = page.after
         if after is None:
             return found
+        assert after not in cursors, "a page leads back to one before: pages repeat jobs"
+        cursors.add(after)
 
 
 def bytewise(texts: Iterable[str]) -> list[str]:

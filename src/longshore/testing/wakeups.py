@@ -15,8 +15,6 @@ from longshore.testing.samples import QUEUE, new_job, put, take
 from longshore.testing.together import together
 
 TOPIC = f"queue:{QUEUE}"
-LONG = 30.0
-"""Seconds that no wake-up takes."""
 SOON = 5.0
 """Seconds within which a wake-up comes, on a machine that is busy."""
 
@@ -49,7 +47,7 @@ class WakeUps(ProcessFixtures):
         """An insert of a pending job wakes the listeners of its queue."""
         listener = listen()
         put(loud, new_job("a"))
-        assert listener.wait(LONG), "an insert woke nobody"
+        assert listener.wait(self.patience), "an insert woke nobody"
 
     def test_a_wake_up_between_claim_and_wait_is_not_lost(self, loud: Driver, listen: Listen) -> None:
         """A wake-up that comes when nobody waits makes the next `wait` return at once."""
@@ -57,7 +55,7 @@ class WakeUps(ProcessFixtures):
         assert take(loud) == []
         loud.wake([TOPIC])
         settle_down(loud)
-        assert listener.wait(LONG), "a wake-up between a claim and the wait was lost"
+        assert listener.wait(self.patience), "a wake-up between a claim and the wait was lost"
 
     def test_a_wake_up_ends_a_wait(self, loud: Driver, listen: Listen) -> None:
         """A wake-up from another thread ends a wait soon."""
@@ -66,11 +64,11 @@ class WakeUps(ProcessFixtures):
 
         def wait() -> float:
             waiting.set()
-            assert listener.wait(LONG), "nobody was woken"
+            assert listener.wait(self.patience), "nobody was woken"
             return time.monotonic()
 
         def wake() -> float:
-            waiting.wait(LONG)
+            waiting.wait(self.patience)
             loud.wake([TOPIC])
             return time.monotonic()
 
@@ -88,7 +86,7 @@ class WakeUps(ProcessFixtures):
         listener = listen()
         for _ in range(3):
             loud.wake([TOPIC])
-            assert listener.wait(LONG), "a later wake-up was lost"
+            assert listener.wait(self.patience), "a later wake-up was lost"
             found = [listener.wait(0.01) for _ in range(20)]
             assert False in found, "one wake-up woke without end"
 
@@ -97,19 +95,19 @@ class WakeUps(ProcessFixtures):
         to."""
         listeners = [listen(), listen(TOPIC, "other"), listen("more", TOPIC), listen(store=connect())]
         loud.wake(["nobody", TOPIC])
-        assert [listener.wait(LONG) for listener in listeners] == [True] * 4
+        assert [listener.wait(self.patience) for listener in listeners] == [True] * 4
 
     def test_many_queues_wake_each_its_listeners(self, loud: Driver, listen: Listen) -> None:
         """One insert into several queues wakes the listeners of each."""
         listeners = [listen(f"queue:{name}") for name in "xyz"]
         put(loud, *(new_job(name, queue=name) for name in "xyz"))
-        assert [listener.wait(LONG) for listener in listeners] == [True] * 3
+        assert [listener.wait(self.patience) for listener in listeners] == [True] * 3
 
     def test_an_interruption_ends_a_wait(self, listen: Listen) -> None:
         """`interrupt` makes a `wait` in another thread return at once."""
         listener = listen()
         started = time.monotonic()
-        together(lambda: listener.wait(LONG), listener.interrupt)
+        together(lambda: listener.wait(self.patience), listener.interrupt)
         assert time.monotonic() - started < SOON, "an interruption was lost"
 
     def test_a_closed_listener_disturbs_nobody(self, loud: Driver, listen: Listen) -> None:
@@ -118,7 +116,7 @@ class WakeUps(ProcessFixtures):
         gone.close()
         gone.close()
         loud.wake([TOPIC])
-        assert stays.wait(LONG)
+        assert stays.wait(self.patience)
 
     def test_a_commit_wakes(self, loud: Driver, listen: Listen) -> None:
         """An insert with ``tx`` wakes when it is committed, at the latest."""
@@ -127,13 +125,13 @@ class WakeUps(ProcessFixtures):
         with loud.transaction() as tx:
             loud.insert([new_job("a")], tx=tx)
             loud.update([Change("a", fields={"priority": 1})], tx=tx)
-        assert listener.wait(LONG), "a commit woke nobody"
+        assert listener.wait(self.patience), "a commit woke nobody"
         assert [job.state for job in take(loud)] == [State.RUNNING]
 
     def test_other_processes_are_woken(self, shared: Driver, begin: Begin) -> None:
         """A wake-up reaches listeners in other processes soon, and theirs reach us."""
         needs(shared, Features.WAKEUPS)
-        processes = [begin("listen", topics=[TOPIC], timeout=LONG) for _ in range(2)]
+        processes = [begin("listen", topics=[TOPIC], timeout=self.patience) for _ in range(2)]
         for process in processes:
             assert process.hear() == "ready"
             process.go()
@@ -146,13 +144,13 @@ class WakeUps(ProcessFixtures):
     def test_a_killed_listener_disturbs_nobody(self, shared: Driver, begin: Begin) -> None:
         """A listener whose process was killed does not hinder who wakes, nor other listeners."""
         needs(shared, Features.WAKEUPS)
-        process = begin("listen", topics=[TOPIC], timeout=LONG)
+        process = begin("listen", topics=[TOPIC], timeout=self.patience)
         assert process.hear() == "ready"
         process.kill()
         listener = shared.listen([TOPIC])
         for number in range(3):
             put(shared, new_job(f"{number}"))
-            assert listener.wait(LONG)
+            assert listener.wait(self.patience)
         listener.close()
 
 

@@ -22,6 +22,7 @@ from longshore.contract import (
     Fields,
     IfParentFails,
     NewJob,
+    Order,
     State,
     StoredJob,
     UniqueScope,
@@ -30,10 +31,10 @@ from longshore.contract import (
 
 T = TypeVar("T")
 
-IDS = tuple("abcdefg")
+IDS = tuple("abcdef")
 HOLDERS = ("anna", "bert")
 QUEUES = ("x", "y")
-TASKS = ("r", "s", "t")
+TASKS = ("r", "s")
 UNIQUE_KEYS = ("u", "v")
 KINDS = ("k", "l")
 RECORD_KEYS = ("a", "ab", "b")
@@ -52,6 +53,11 @@ def maybe(strategy: SearchStrategy[T]) -> SearchStrategy[T | None]:
     return st.one_of(st.none(), st.none(), st.none(), strategy)
 
 
+def perhaps(strategy: SearchStrategy[T]) -> SearchStrategy[T | None]:
+    """As often as not."""
+    return st.none() | strategy
+
+
 def few(*values: T) -> SearchStrategy[list[T]]:
     """Some of these, each once."""
     return st.lists(st.sampled_from(values), max_size=2, unique=True)
@@ -60,7 +66,7 @@ def few(*values: T) -> SearchStrategy[list[T]]:
 NOTES: SearchStrategy[dict[str, Any]] = st.dictionaries(
     some("m", "n"), some(1, 2, "text", True, None, [1, {"x": None}], {"deep": {"y": 1}}), max_size=2
 )
-PAYLOADS = some(b"", b"\x00\xff", b"p" * 60)
+PAYLOADS = some(b"", b"\x00\xff", b"p" * 60, b"q" * 70)
 
 NEW_JOBS = st.builds(
     NewJob,
@@ -70,18 +76,18 @@ NEW_JOBS = st.builds(
     payload=PAYLOADS,
     codec=some("json", "pickle"),
     digest=some(b"", b"d"),
-    priority=some(0, 0, 0, 1, -1),
+    priority=some(0, 1, -1),
     delay=some(0, 0, 0, SECOND),
     due=maybe(some(*OFFSETS)),
     expires_in=maybe(some(*DURATIONS)),
     expires=maybe(some(*OFFSETS)),
     waiting=some(False, False, False, True),
     max_attempts=some(5, None),
-    unique_key=maybe(some(*UNIQUE_KEYS)),
+    unique_key=perhaps(some(*UNIQUE_KEYS)),
     unique_scope=some(*UniqueScope),
-    unique_for=maybe(some(*DURATIONS)),
+    unique_for=perhaps(some(*DURATIONS)),
     group=maybe(some("g", "h")),
-    key=maybe(some("k", "l")),
+    key=perhaps(some("k", "l")),
     turns=some(1, 2),
     parents=few(*IDS).map(tuple),
     lax=st.booleans(),
@@ -132,8 +138,8 @@ CLAIMS = st.lists(
     st.builds(
         Claim,
         queues=st.lists(some(*QUEUES), min_size=1, max_size=2, unique=True).map(tuple),
-        tasks=maybe(st.frozensets(some(*TASKS), max_size=2)),
-        min_priority=maybe(some(-1, 0, 1)),
+        tasks=perhaps(st.frozensets(some(*TASKS), max_size=1)),
+        min_priority=perhaps(some(-1, 0, 1)),
         id=maybe(some(*IDS)),
         limit=maybe(some(0, 1, 2)),
         reserve=some(False, False, True),
@@ -173,7 +179,7 @@ PLAIN_FIELDS: dict[str, SearchStrategy[Any]] = {
     "payload": PAYLOADS,
     "digest": some(b"e"),
     "cursor": some(None, b"c"),
-    "notes": st.dictionaries(some("m", "n"), some(None, 3, {"deep": {"z": None}}), max_size=2),
+    "notes": st.dictionaries(some("m", "n"), some(None, 3, {"deep": {"z": None}}, {"other": 1}), max_size=2),
     "parents": few(*IDS).map(tuple),
     "lax": st.booleans(),
     "if_parent_fails": some(*IfParentFails),
@@ -188,7 +194,7 @@ STATES = maybe(st.frozensets(some(*State), max_size=4))
 WHOSE: SearchStrategy[Whose] = some("anybody", "run", "run", "old run", "stranger")
 
 
-def fields(known: dict[str, SearchStrategy[Any]], most: int = 3) -> SearchStrategy[Any]:
+def fields(known: dict[str, SearchStrategy[Any]], most: int = 5) -> SearchStrategy[Any]:
     """Values for a few of the fields."""
     names = st.lists(st.sampled_from(sorted(known)), max_size=most, unique=True)
     return names.flatmap(lambda chosen: st.fixed_dictionaries({name: known[name] for name in chosen}))
@@ -224,7 +230,7 @@ MOVE = st.builds(
 EDIT = st.builds(
     ChangeDraft,
     id=some(*IDS),
-    fields=fields(PLAIN_FIELDS | RESULT_FIELDS | {"releases": st.just(False)}, most=6),
+    fields=fields(PLAIN_FIELDS | RESULT_FIELDS | {"releases": st.just(False)}, most=8),
     states=STATES,
     whose=WHOSE,
     cancel_asked=maybe(st.booleans()),
@@ -276,13 +282,34 @@ ASKED = (COUNTED | HOLDER | GROUPS) | {
     "changed": maybe(some(*DURATIONS)),
 }
 WHERES = st.builds(Where, **ASKED)
-EACH_WHERES = st.one_of(
-    st.builds(Where, **(COUNTED | {"keys": few("k", "l")})), st.builds(Where, **(COUNTED | {"groups": few("g", "h")}))
-)
-COUNTS = st.one_of(
-    st.tuples(some(By.QUEUE_STATE, By.QUEUE_TASK_STATE), st.builds(Where, **COUNTED)),
-    st.tuples(st.just(By.HOLDER), st.builds(Where, **(COUNTED | HOLDER))),
-    st.tuples(st.just(By.GROUP_STATE), st.builds(Where, **(COUNTED | GROUPS))),
+ORDERS = some(*Order)
+
+
+def question(method: str, **arguments: SearchStrategy[Any]) -> SearchStrategy[tuple[str, dict[str, Any]]]:
+    """A method that changes nothing, and its arguments."""
+    return st.tuples(st.just(method), st.fixed_dictionaries(arguments))
+
+
+def where(*known: dict[str, SearchStrategy[Any]]) -> SearchStrategy[Where]:
+    """What is asked for."""
+    return st.builds(Where, **{name: strategy for some_known in known for name, strategy in some_known.items()})
+
+
+QUESTIONS = st.one_of(
+    question("select", where=WHERES, order=ORDERS, limit=some(1, 2, 5), body=st.booleans()),
+    question("select", where=where(COUNTED, {"keys": few("k", "l")}), order=ORDERS, each=some(1, 2)),
+    question("select", where=where(COUNTED, {"groups": few("g", "h")}), order=ORDERS, each=some(1, 2)),
+    question("count", by=some(By.QUEUE_STATE, By.QUEUE_TASK_STATE), where=where(COUNTED)),
+    question("count", by=st.just(By.HOLDER), where=where(COUNTED, HOLDER)),
+    question("count", by=st.just(By.GROUP_STATE), where=where(COUNTED, GROUPS)),
+    question(
+        "read",
+        kind=some(*KINDS),
+        keys=maybe(few(*RECORD_KEYS)),
+        prefix=some("", "a", "ab", "c"),
+        limit=some(1, 2, 10),
+        after=maybe(some(*RECORD_KEYS)),
+    ),
 )
 
 

@@ -96,7 +96,7 @@ class ClaimPromises(StoreFixtures):
         clock.advance(0.999_999)
         assert ids(take(store)) == ids(take(store, id="a")) == [], "a job was claimed before it was due"
         clock.advance(0.000_001)
-        assert ids(take(store)) == ["a"]
+        assert ids(take(store)) == ["a"], "a job that is due was not found"
 
     def test_a_retry_is_claimed_when_it_is_due(self, store: Driver, clock: ManualClock) -> None:
         """A job that was moved to PENDING with a delay is claimed when that has passed."""

@@ -34,7 +34,7 @@ class DeletePromises(StoreFixtures):
         for name in ("z", "y", "b", "a", "c"):
             put(store, new_job(name))
             clock.advance(1)
-        assert sorted(store.delete(EVERY, limit=2)) == ["y", "z"]
+        assert sorted(store.delete(EVERY, limit=2)) == ["y", "z"], "removed were not the oldest"
         assert store.delete(EVERY, limit=1) == ["b"]
         assert ids(walk(store)) == ["a", "c"]
 

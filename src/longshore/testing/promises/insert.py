@@ -132,7 +132,7 @@ class InsertPromises(StoreFixtures):
         before = stored(store, "a")
         answers = store.insert([new_job("a", task="other", digest=b"two", payload=b"2", queue="other")])
         assert answers == [Inserted(Insertion.REPEATED, State.PENDING, task=TASK, digest=b"one")]
-        assert stored(store, "a") == before
+        assert stored(store, "a") == before, "a repeated insert changed the stored job"
 
     def test_an_id_is_known_as_long_as_its_job_is_stored(self, store: Driver) -> None:
         """An insert of a held or an ended job's id is answered REPEATED with that state."""

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from longshore.contract import EVERY, SECOND, By, Driver, Features, Limits, Write
+from longshore.contract import EVERY, SECOND, By, Driver, Features, Insertion, Limits, Write
 from longshore.errors import ConfigurationError
 from longshore.testing.clock import ManualClock
 from longshore.testing.fixtures import BESIDE, Connect, StoreFixtures
@@ -70,8 +70,9 @@ class LifecyclePromises(StoreFixtures):
         one.migrate()
         two.migrate()
         for store in (one, two):
-            put(store, new_job("a", unique_key="u", key="k"))
-            assert store.write([Write("k", "a", b"1", 0)]) != [None]
+            (answer,) = store.insert([new_job("a", unique_key="u", key="k")])
+            assert answer.outcome is Insertion.INSERTED, "a job is seen in another namespace"
+            assert store.write([Write("k", "a", b"1", 0)]) != [None], "a record is seen in another namespace"
         assert ids(take(one)) == ["a"]
         assert two.count(By.HOLDER) == {}
         two.clear()

@@ -156,7 +156,8 @@ class SelectPromises(StoreFixtures):
         whole = stored(store, "a")
         (bare,) = store.select(EVERY, body=False).jobs
         assert (whole.payload, whole.result, whole.cursor, whole.attempts) == (b"large", b"r", b"c", (b"t",))
-        assert bare == replace(whole, payload=b"", cursor=None, result=None, attempts=())
+        without = replace(whole, payload=b"", cursor=None, result=None, attempts=())
+        assert bare == without, "expected a job without what nobody wanted"
 
     def test_a_holder_is_current(self, store: Driver) -> None:
         """What a holder holds is known from the very claim on to the very end."""

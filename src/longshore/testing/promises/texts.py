@@ -73,4 +73,5 @@ class TextPromises(StoreFixtures):
         store.write([Write("all", text, b"") for text in PECULIAR])
         for prefix in ("a", "a%", "a_", "a*", "[", "a\\", "{", "ä", "e", "x" * 199, "\U0001f600", "a "):
             found = [record.key for record in store.read("all", prefix=prefix)]
-            assert found == bytewise(text for text in PECULIAR if text.startswith(prefix))
+            wanted = bytewise(text for text in PECULIAR if text.startswith(prefix))
+            assert found == wanted, f"a prefix is no pattern, but {prefix!r} is taken for one"

@@ -16,8 +16,9 @@ class TurnPromises(StoreFixtures):
 
     def test_the_first_job_of_a_key_has_the_turn(self, store: Driver) -> None:
         """The first job of a key takes turn 0; the next is stored WAITING, without a turn."""
-        assert store.insert([new_job("a", key=KEY), new_job("b", key=KEY)]) == [PENDING, WAITING]
+        answers = store.insert([new_job("a", key=KEY), new_job("b", key=KEY)])
         assert (stored(store, "a").turn, stored(store, "b").turn) == (0, None), "the turn was given to two jobs"
+        assert answers == [PENDING, WAITING]
         assert ids(take(store)) == ["a"]
 
     def test_as_many_have_a_turn_as_the_key_allows(self, store: Driver) -> None:

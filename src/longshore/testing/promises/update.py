@@ -187,7 +187,9 @@ class UpdatePromises(StoreFixtures):
         put(store, new_job("p"), new_job("q"), new_job("r"), new_job("child", parents=("x", "p"), waiting=True))
         put(store, new_job("free", parents=("q",)))
         assert move(store, "p", fields={"priority": 1}).releases is False, "a job that has not ended is no parent yet"
-        assert [move(store, name, State.SUCCEEDED).releases for name in "pqr"] == [True, False, False]
+        assert [move(store, name, State.SUCCEEDED).releases for name in "pqr"] == [True, False, False], (
+            "an end does not say whom it releases"
+        )
         assert ids(store.select(Where(releases=True)).jobs) == ["p"]
         assert move(store, "p", fields={"releases": False}).releases is False
         assert ids(store.select(Where(releases=True)).jobs) == []

@@ -50,7 +50,8 @@ class ProcessRaces(ProcessFixtures):
         wanted = names(150)
         put(shared, *(new_job(name) for name in wanted))
         done = all_at_once([begin("claim_all", holder=f"holder {number}") for number in range(CREW)])
-        assert sorted(name for names_of_one in done for name in names_of_one) == wanted
+        everything = sorted(name for names_of_one in done for name in names_of_one)
+        assert everything == wanted, "a job was done by two processes, or by none"
         assert {(job.state, job.generation) for job in walk(shared)} == {(State.SUCCEEDED, 1)}
 
     def test_one_process_gets_an_id_and_a_unique_key(self, shared: Driver, begin: Begin) -> None:
