@@ -30,6 +30,7 @@ _PLAIN: Final = frozenset(
 )  # fmt: skip
 """Fields that are set without regard to anything else."""
 
+_ATTEMPT: Final = "attempt_record"
 _TIMES: Final = frozenset({"delay", "due"})
 _BINARY: Final = frozenset({"payload", "digest", "result", "cursor"})
 _FLAGS: Final = frozenset({"cancel_asked", "awaited", "releases"})
@@ -57,6 +58,7 @@ class Shape:
     def __init__(self, schema: Schema, dialect: Dialect, example: Change) -> None:
         self._schema = schema
         self._fields = frozenset(example.fields)
+        self.appends = _ATTEMPT in self._fields
         self._converted = [name for name in example.fields if name in _BINARY | _FLAGS]
         self._timed = not self._fields.isdisjoint(_TIMES)
         self._state = example.to if example.to is not None else next(iter(example.states or {State.PENDING}))
@@ -67,11 +69,11 @@ class Shape:
     @staticmethod
     def fits(change: Change) -> bool:
         """Whether the outcome of a change of this shape is known without reading the row."""
-        names = change.fields.keys()
+        names = change.fields.keys() - {_ATTEMPT}
         if change.generation is None or change.to in {State.RUNNING, State.RESERVED}:
             return False
         if change.to is None:
-            sets = bool(names) or change.settles or change.renews
+            sets = bool(change.fields) or change.settles or change.renews
             return sets and change.states is not None and len(change.states) == 1 and names <= _PLAIN
         return names <= (_PLAIN | _TIMES if change.to is State.PENDING else _PLAIN)
 
@@ -128,7 +130,9 @@ class Shape:
             values["state"] = constant(change.to)
             if change.states is None or not change.states <= HELD or change.to not in ENDED:
                 values["lane"] = self._lane(change.to)
-        values |= {name: given(name) for name in self._fields - _TIMES}
+        values |= {name: given(name) for name in self._fields - _TIMES - {_ATTEMPT}}
+        if self.appends:
+            values["tries"] = job.tries + constant(1)
         if self._timed:
             values["due"] = given("due")
         if change.settles:
@@ -168,9 +172,10 @@ class Changing:
             .limit(constant(1))
         )
         self._queued = dialect.compiled(select(job.id).where(job.key == given("key"), waiting).limit(constant(1)))
-        attempted = {"job": given("job"), "number": given("number"), "record": given("record")}
-        self._attempt = dialect.compiled(schema.attempt.insert().values(attempted))
-        forgotten = (attempt.job == given("job")) & (attempt.number <= given("number"))
+        made = select(job.id, job.tries, given("record")).where(job.id == given("id"))
+        self._attempt = dialect.compiled(schema.attempt.insert().from_select(["job", "number", "record"], made))
+        last = select(job.tries - constant(ATTEMPTS_KEPT)).where(job.id == given("id")).scalar_subquery()
+        forgotten = (attempt.job == given("id")) & (attempt.number <= last)
         self._forget = dialect.compiled(schema.attempt.delete().where(forgotten))
 
     def update(self, step: Step, changes: Sequence[Change]) -> list[Answer]:
@@ -207,6 +212,8 @@ class Changing:
         cursor.execute("SAVEPOINT longshore_update")
         cursor.executemany(shape.statement.text, [shape.row(change, now) for change in changes])
         moved = cursor.rowcount == len(changes)
+        if moved and shape.appends:
+            self._append(step, changes)
         if not moved:
             cursor.execute("ROLLBACK TO SAVEPOINT longshore_update")
         cursor.execute("RELEASE SAVEPOINT longshore_update")
@@ -216,6 +223,8 @@ class Changing:
         if shape is not None:
             step.cursor.execute(shape.statement.text, shape.row(change, step.now))
             if step.cursor.rowcount == 1:
+                if shape.appends:
+                    self._append(step, [change])
                 return shape.answer(change)
         row = self._find.run(step.cursor, id=change.id).fetchone()
         if row is None:
@@ -263,8 +272,13 @@ class Changing:
             self._orphan.run(step.cursor, id=after.id)
             self._inserting.add_parents(step, [after])
         if after.attempts:
-            self._attempt.run(step.cursor, job=after.id, number=after.tries, record=after.attempts[-1])
-            self._forget.run(step.cursor, job=after.id, number=after.tries - ATTEMPTS_KEPT)
+            self._append(step, [Change(after.id, fields={"attempt_record": after.attempts[-1]})])
+
+    def _append(self, step: Step, changes: Sequence[Change]) -> None:
+        """Stores the attempts of changes that were made, and forgets those that are too old."""
+        named = [{"id": change.id, "record": bytearray(change.fields["attempt_record"])} for change in changes]
+        for statement in (self._attempt, self._forget):
+            step.cursor.executemany(statement.text, [statement.values(values) for values in named])
 
     def _setting(self, names: tuple[str, ...]) -> Statement:
         if names not in self._writes:

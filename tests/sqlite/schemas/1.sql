@@ -30,6 +30,7 @@ CREATE TABLE longshore_job (
 	cancel_asked INTEGER DEFAULT '0' NOT NULL,
 	awaited INTEGER DEFAULT '0' NOT NULL,
 	releases INTEGER DEFAULT '0' NOT NULL,
+	tries INTEGER DEFAULT '0' NOT NULL,
 	unique_key VARCHAR,
 	unique_slot VARCHAR,
 	unique_scope INTEGER DEFAULT '2' NOT NULL,
@@ -40,7 +41,6 @@ CREATE TABLE longshore_job (
 	turn INTEGER,
 	lax INTEGER DEFAULT '0' NOT NULL,
 	if_parent_fails INTEGER DEFAULT '1' NOT NULL,
-	tries INTEGER DEFAULT '0' NOT NULL,
 	codec VARCHAR NOT NULL,
 	result_codec VARCHAR,
 	digest BLOB NOT NULL,
@@ -72,7 +72,7 @@ CREATE TABLE longshore_record (
 	PRIMARY KEY (kind, "key")
 );
 CREATE INDEX longshore_aside ON longshore_job (queue, task, priority DESC, due, id, lane) WHERE lane = 2;
-CREATE INDEX longshore_ended ON longshore_job (state, ended, queue, task) WHERE state IN (5, 6, 7, 8, 9) OR ended IS NOT NULL;
+CREATE INDEX longshore_ended ON longshore_job (state, ended, queue, task) WHERE state >= 5 OR ended IS NOT NULL;
 CREATE INDEX longshore_future ON longshore_job (due, queue, task, lane) WHERE lane = 3;
 CREATE INDEX longshore_grouped ON longshore_job ("group", state, created, id) WHERE "group" IS NOT NULL;
 CREATE INDEX longshore_held ON longshore_job (holder) WHERE state IN (3, 4) OR holder IS NOT NULL;
