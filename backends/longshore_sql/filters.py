@@ -6,7 +6,7 @@ from typing import Any, Final
 
 from sqlalchemy import ColumnElement, or_, select
 
-from longshore.contract import HELD, Instant, Where
+from longshore.contract import ENDED, HELD, Instant, State, Where
 from longshore_sql.dialect import Dialect
 from longshore_sql.schema import OVERDUE, Schema, constant, is_any_of
 from longshore_sql.statements import given
@@ -14,6 +14,12 @@ from longshore_sql.statements import given
 _LISTS: Final = ("ids", "queues", "tasks", "groups", "keys", "parents")
 _AGES: Final = ("due", "expired", "ended", "changed")
 _TEXTS: Final = ("holder", "unique_key")
+
+_BY_STATE: Final = {
+    "waiting": frozenset({State.WAITING}),
+    "held": HELD,
+    "ended": ENDED - {State.SUCCEEDED},
+}
 
 FilterKey = tuple[Any, ...]
 
@@ -23,6 +29,15 @@ def filter_key(where: Where) -> FilterKey:
     lists = tuple((name, len(asked) == 1) for name in _LISTS if (asked := getattr(where, name)) is not None)
     others = tuple(name for name in (*_AGES, *_TEXTS) if getattr(where, name) is not None)
     return lists, others, where.releases, None if where.states is None else frozenset(where.states)
+
+
+def index_by_state(where: Where) -> str | None:
+    """The index in which all jobs of the asked states are, where these are few and nothing else finds them."""
+    named = (where.ids, where.groups, where.keys, where.parents, where.holder, where.unique_key, where.releases)
+    if where.states is None or any(asked is not None for asked in named):
+        return None
+    states = frozenset(where.states)
+    return next((index for index, found in _BY_STATE.items() if states <= found), None)
 
 
 def is_impossible(where: Where) -> bool:
@@ -64,6 +79,10 @@ class Filters:
             conditions.append(self._schema.job.c.releases == constant(releases))
         if states is not None:
             conditions.append(is_any_of(self._schema.job.c.state, states))
+            if states <= HELD:
+                conditions.append(self._schema.is_held())
+            if states <= ENDED:
+                conditions.append(self._schema.is_ended())
             if states <= OVERDUE and "expired" in others:
                 conditions.append(is_any_of(self._schema.job.c.state, OVERDUE))
         return conditions

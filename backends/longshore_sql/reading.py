@@ -11,7 +11,7 @@ from sqlalchemy import ColumnElement, Select, and_, null, or_, select, tuple_
 from longshore.contract import HELD, Instant, Order, Page, StoredJob, Where
 from longshore.reference import matches
 from longshore_sql.dialect import Dialect
-from longshore_sql.filters import Filters, filter_key, is_impossible
+from longshore_sql.filters import Filters, filter_key, index_by_state, is_impossible
 from longshore_sql.rows import COLUMNS, job_of
 from longshore_sql.schema import Schema, is_any_of
 from longshore_sql.statements import Statement, Step, given
@@ -145,6 +145,9 @@ class Reading:
         job = self._schema.job.c
         columns = [null() if not body and name in _BODY else job[name] for name in COLUMNS]
         statement = select(*columns).where(*self._filters.conditions(where))
+        index = index_by_state(where)
+        if index is not None:
+            statement = self._dialect.through(statement, self._schema.job, self._schema.index(index))
         age, last = tuple_(job.created, job.id), tuple_(given("last_created"), given("last_id"))
         if order is Order.NEWEST:
             statement = statement.where(age < last) if after else statement

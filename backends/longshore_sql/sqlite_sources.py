@@ -55,6 +55,7 @@ class FileSource(Source):
         self._synchronous = synchronous
         self._timeout = timeout
         self._abandoned: list[Any] = []
+        self._engine: sqlalchemy.Engine | None = None
         self._closed = False
         self._lanes = self._fresh()
         with self.writer():
@@ -70,7 +71,9 @@ class FileSource(Source):
         return self._own()[2].lent()
 
     def engine(self) -> sqlalchemy.Engine:
-        return sqlalchemy.create_engine("sqlite://", creator=self._open, poolclass=NullPool)
+        if self._engine is None:
+            self._engine = sqlalchemy.create_engine("sqlite://", creator=self._open, poolclass=NullPool)
+        return self._engine
 
     def close(self) -> None:
         process, *lanes = self._lanes
