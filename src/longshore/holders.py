@@ -11,7 +11,7 @@ import os
 import socket
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from itertools import count, islice
 from typing import Final
 
@@ -55,6 +55,7 @@ class HolderRecord(Struct, frozen=True):
     queues: tuple[str, ...] = ()
     slots: int = 0
     rescued_by: str | None = None
+    tasks: tuple[str, ...] = ()
 
 
 class Lease:
@@ -63,6 +64,7 @@ class Lease:
     Args:
         length: seconds.
         queues, slots: shown to operators.
+        tasks: gives the names of the tasks it knows, shown too.
         announce: told each new name before it holds anything.
         monotonic: the process's own clock, in seconds.
     """
@@ -73,12 +75,14 @@ class Lease:
         *,
         queues: tuple[str, ...] = (),
         slots: int = 0,
+        tasks: Callable[[], Iterable[str]] = tuple,
         announce: Callable[[str], None] = lambda holder: None,
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
         self.worker = f"{socket.gethostname()[:60]}.{os.getpid()}.{IdMaker()()[-8:]}"
         self.holder = ""
         self._length = microseconds(length)
+        self._tasks = tasks
         self._announce = announce
         self._monotonic = monotonic
         self._about = HolderRecord(socket.gethostname(), os.getpid(), 0, queues, slots)
@@ -130,7 +134,8 @@ class Lease:
     def _renew(self, store: Guard) -> None:
         asked = self._monotonic()
         self._beat += 1
-        value = msgspec.json.encode(msgspec.structs.replace(self._about, beat=self._beat))
+        about = msgspec.structs.replace(self._about, beat=self._beat, tasks=tuple(sorted(self._tasks())))
+        value = msgspec.json.encode(about)
         version = self._write(store, value, self._version)
         if version is None:
             stored = store.read(KIND, [self.holder])
@@ -143,6 +148,16 @@ class Lease:
 
     def _write(self, store: Guard, value: bytes, version: int) -> int | None:
         return store.write([Write(KIND, self.holder, value, version, self._length)])[0]
+
+
+def worker_topic(holder: str) -> str:
+    """What is woken when somebody else has changed a job that the worker has: it looks at what it holds."""
+    return f"worker:{holder.rpartition('.')[0]}"
+
+
+def worker_topic(holder: str) -> str:
+    """What is woken when the worker that holds jobs under this name is to look at them: somebody asked to cancel."""
+    return f"worker:{holder.rpartition('.')[0]}"
 
 
 def lapsed_holders(store: Guard) -> list[str]:
