@@ -151,11 +151,6 @@ class Lease:
 
 
 def worker_topic(holder: str) -> str:
-    """What is woken when somebody else has changed a job that the worker has: it looks at what it holds."""
-    return f"worker:{holder.rpartition('.')[0]}"
-
-
-def worker_topic(holder: str) -> str:
     """What is woken when the worker that holds jobs under this name is to look at them: somebody asked to cancel."""
     return f"worker:{holder.rpartition('.')[0]}"
 
