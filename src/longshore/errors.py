@@ -6,9 +6,11 @@
     ├── ConfigurationError          a URL, an option or a declaration is wrong
     │   ├── UnknownDriver           no driver serves this URL or handle
     │   ├── MissingPackage          a driver is there, a package that it needs is not
-    │   └── UnknownTask             no task is registered by this name
+    │   ├── UnknownTask             no task is registered by this name
+    │   └── UnknownCodec            no codec is known by this name
     ├── InvalidValue                an argument is not of the form that is needed
-    │   └── TooLarge                it is larger than the store or the application allows
+    │   ├── TooLarge                it is larger than the store or the application allows
+    │   └── Tampered                signed or encrypted bytes were changed, or their key is not given
     ├── StoreError                  the store did not do what was asked
     │   ├── Unavailable             it did not answer; perhaps it did it all the same
     │   ├── Unsupported             this driver does not promise it
@@ -56,12 +58,20 @@ class UnknownTask(ConfigurationError):
     """No task is registered by this name."""
 
 
+class UnknownCodec(ConfigurationError):
+    """No codec is known by this name."""
+
+
 class InvalidValue(LongshoreError, ValueError):
     """An argument is not of the form that is needed."""
 
 
 class TooLarge(InvalidValue):
     """It is larger than the store or the application allows."""
+
+
+class Tampered(InvalidValue):
+    """Signed or encrypted bytes were changed, or their key is not among those given."""
 
 
 class StoreError(LongshoreError):

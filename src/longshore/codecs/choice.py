@@ -1,0 +1,101 @@
+"""Which codec values are written with, and which they are read with."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from typing import Any, Final, Generic
+
+from longshore.codecs.codec import Codec, T
+from longshore.codecs.compressed import Compressed
+from longshore.codecs.installed import load
+from longshore.codecs.json import JSON
+from longshore.codecs.messagepack import MESSAGEPACK
+from longshore.codecs.wrapper import Wrapper
+from longshore.errors import UnknownCodec
+
+_ALWAYS: Final = (JSON, MESSAGEPACK, Compressed(JSON))
+
+
+class Choice:
+    """The codec that an application or a task writes with, and by their names those that it reads.
+
+    JSON, MessagePack and compression are always read, other codecs if they are given here: what is stored never chooses
+    what is loaded. A name that stands for one codec around another is read where both are.
+
+    Args:
+        chosen: a codec, or the name of an installed one.
+        others: codecs that stored jobs may be in besides; the first of a name is taken.
+
+    Raises:
+        UnknownCodec: none is installed under a name.
+        MissingPackage: one is, a package that it needs is not.
+        ConfigurationError: an installed one is not of the form that is needed.
+    """
+
+    def __init__(self, chosen: Codec[Any] | str = JSON, others: Iterable[Codec[Any] | str] = ()) -> None:
+        self._codecs: list[Codec[Any]] = list(_ALWAYS)
+        for codec in reversed([chosen, *others]):
+            self._codecs.insert(0, self._by_name(codec) if isinstance(codec, str) else codec)
+        self.chosen = self._codecs[0]
+
+    def instead(self, chosen: Codec[Any] | str) -> Choice:
+        """Another codec to write with; what could be read still is."""
+        return Choice(self._by_name(chosen) if isinstance(chosen, str) else chosen, self._codecs)
+
+    def named(self, name: str) -> Codec[Any]:
+        """The codec that values were written with.
+
+        Raises:
+            UnknownCodec: none is known by this name.
+        """
+        for codec in self._codecs:
+            if codec.name == name:
+                return codec
+        inner, _, wrapper = name.rpartition("+")
+        for known in self._wrappers():
+            if known.own_name == wrapper:
+                return known.around(self.named(inner))
+        raise UnknownCodec(f"no codec is known as {name!r}: list it in old_codecs, if this application has used it")
+
+    def _by_name(self, name: str) -> Codec[Any]:
+        try:
+            return self.named(name)
+        except UnknownCodec:
+            return load(name)
+
+    def _wrappers(self) -> Iterator[Wrapper]:
+        for codec in self._codecs:
+            layer = codec
+            while isinstance(layer, Wrapper):
+                yield layer
+                layer = layer.inner
+
+
+class TypedValues(Generic[T]):
+    """Values of one type: written with the codec that was chosen, read with the one that they were written with.
+
+    Raises:
+        ConfigurationError: the chosen codec could not tell the type's values apart.
+    """
+
+    def __init__(self, choice: Choice, kind: Any) -> None:
+        self._choice = choice
+        self._kind = kind
+        self._codec: Codec[T] = choice.chosen.of(kind)
+        self._by_name: dict[str, Codec[T]] = {choice.chosen.name: self._codec}
+        self.codec = choice.chosen.name
+        self.keeps_types = self._codec.keeps_types
+        self.encode = self._codec.encode
+        self.fingerprint = self._codec.fingerprint
+
+    def decode(self, data: bytes, codec: str) -> T:
+        """The value that was encoded with the codec of this name.
+
+        Raises:
+            InvalidValue: the bytes are no value of this type.
+            UnknownCodec: no codec is known by this name.
+        """
+        known = self._by_name.get(codec)
+        if known is None:
+            known = self._by_name[codec] = self._choice.named(codec).of(self._kind)
+        return known.decode(data)

@@ -1,0 +1,38 @@
+"""Codecs that other distributions bring, by entry point."""
+
+from __future__ import annotations
+
+from importlib.metadata import entry_points
+from typing import Any, Final
+
+from longshore.codecs.codec import Codec
+from longshore.errors import ConfigurationError, MissingPackage, UnknownCodec
+
+GROUP: Final = "longshore.codecs"
+
+
+def load(name: str) -> Codec[Any]:
+    """The codec that is registered under a name; no other is imported.
+
+    Raises:
+        UnknownCodec: none is.
+        MissingPackage: it is there, a package that it needs is not.
+        ConfigurationError: the entry point names something else, or there are two.
+    """
+    if name not in entry_points(group=GROUP).names:
+        raise UnknownCodec(
+            f"no codec is known as {name!r}: give it as an object, or install the package that has it as an entry "
+            f"point in {GROUP}"
+        )
+    from stevedore import DriverManager
+    from stevedore.exception import MultipleMatches, NoMatches
+
+    try:
+        loaded: object = DriverManager[Any](GROUP, name).driver
+    except ImportError as error:
+        raise MissingPackage(f"the codec {name} cannot be loaded ({error}): install what it needs") from error
+    except (AttributeError, NoMatches, MultipleMatches) as error:
+        raise ConfigurationError(f"the entry point {name} in {GROUP} must name one codec: {error}") from error
+    if isinstance(loaded, type) or not isinstance(loaded, Codec) or loaded.name != name:
+        raise ConfigurationError(f"the entry point {name} in {GROUP} must name a Codec called {name}: it is {loaded!r}")
+    return loaded
