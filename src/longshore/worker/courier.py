@@ -30,8 +30,9 @@ from longshore.info import ended_topic
 from longshore.states import RELEASE, STOP, move
 from longshore.worker.bell import Bell
 from longshore.worker.performing import Cancelled, Interrupted, not_storable
+from longshore.worker.runs import Run
 from longshore.worker.settings import WorkerSettings
-from longshore.worker.slots import Run, Slots
+from longshore.worker.slots import Slots
 from longshore.worker.tally import Pace, Tally
 
 _log = logging.getLogger("longshore.worker")
@@ -55,6 +56,7 @@ class Courier:
         settings: WorkerSettings,
         tasks: Callable[[], frozenset[str]],
         *,
+        is_async: Callable[[StoredJob], bool] = lambda job: False,
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
         self.tally = Tally()
@@ -63,6 +65,7 @@ class Courier:
         self._lease = lease
         self._settings = settings
         self._tasks = tasks
+        self._is_async = is_async
         self._monotonic = monotonic
         self._bell = Bell()
         self._queue_topics = [f"queue:{queue}" for queue in settings.queues]
@@ -214,7 +217,8 @@ class Courier:
             if self._monotonic() >= self._drain_until:
                 self._interrupt_all()
         elif self.slots.waiting():
-            back = self.slots.take_back(taken_before=self._monotonic() - self._settings.hold)
+            since = self._monotonic() - self._settings.hold
+            back = self.slots.take_back(lambda run: run.taken < since)
             if back:
                 self._pace.stalled()
         else:
@@ -348,7 +352,7 @@ class Courier:
         # An answer of 0 asks for another claim: the store had not looked at everything.
         self._empty = not claimed.jobs and not claimed.expired and claimed.next_due != 0
         for job in claimed.jobs:
-            run = Run(job, now)
+            run = Run(job, now, on_loop=self._is_async(job))
             if earlier := self._known.get(job.id):
                 earlier.interrupt(Interrupted)  # Somebody retried the job while it ran here.
             self._known[job.id] = run

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import threading
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from longshore.errors import StoreError
@@ -11,7 +12,6 @@ from longshore.guard import Guard
 
 if TYPE_CHECKING:
     from longshore.contract import Listener
-    from longshore.worker.courier import Courier
 
 _log = logging.getLogger("longshore.worker")
 _LONG = 3600.0
@@ -19,13 +19,13 @@ _AGAIN = 1.0
 
 
 class Ear(threading.Thread):
-    """Tells the courier when the store says that there is something to do: a hint, nothing rests on it."""
+    """Tells when the store says that there is something to do: a hint, nothing rests on it."""
 
-    def __init__(self, store: Guard, topics: list[str], courier: Courier) -> None:
-        super().__init__(name="longshore-ear", daemon=True)
+    def __init__(self, about: str, store: Guard, topics: list[str], tell: Callable[[], None]) -> None:
+        super().__init__(name=f"longshore-ear-{about}", daemon=True)
         self._store = store
         self._topics = topics
-        self._courier = courier
+        self._tell = tell
         self._ended = threading.Event()
         self._listener: Listener | None = None
 
@@ -34,7 +34,7 @@ class Ear(threading.Thread):
         while not self._ended.is_set():
             try:
                 self._listener = self._store.listen(self._topics)
-                self._courier.hint()
+                self._tell()
                 self._listen(self._listener)
             except StoreError as error:
                 _log.warning("no wake-ups for now: %s", error)
@@ -50,6 +50,6 @@ class Ear(threading.Thread):
         try:
             while not self._ended.is_set():
                 if listener.wait(_LONG):
-                    self._courier.hint()
+                    self._tell()
         finally:
             listener.close()

@@ -6,6 +6,7 @@ import inspect
 import logging
 import time
 import traceback
+from collections.abc import Callable
 from typing import Any
 
 import msgspec
@@ -35,25 +36,101 @@ class Cancelled(Interrupted):
     """Raised inside a running task: somebody cancelled the job."""
 
 
-def perform(app: Application, job: StoredJob) -> Change:
-    """Runs the job's task, and gives the change that settles the run. Never raises."""
+class TimedOut(Interrupted):
+    """Raised inside a running task: it has taken longer than its task may."""
+
+
+def perform(
+    app: Application, job: StoredJob, *, caught: Callable[[BaseException], None] = lambda error: None
+) -> Change:
+    """Runs the job's task in this thread, and gives the change that settles the run. Never raises.
+
+    ``caught`` is told what was raised inside.
+    """
+    prepared = _prepare(app, job, caught)
+    if isinstance(prepared, Change):
+        return prepared
+    try:
+        with Context(app, job) as context:
+            result = prepared.call(context)
+            result = _awaited(result) if inspect.iscoroutine(result) else result
+    except BaseException as error:  # noqa: BLE001 - also SystemExit: a task that exits has failed
+        caught(error)
+        return _raised(prepared, error)
+    return _finish(app, prepared.task, job, result, prepared.began)
+
+
+async def perform_async(
+    app: Application, job: StoredJob, interrupted_by: Callable[[], type[Interrupted] | None]
+) -> Change:
+    """Runs the job's ``async def`` task in this event loop, and gives the change that settles the run. Never raises.
+
+    ``interrupted_by`` says for what reason the run was cancelled from outside.
+    """
+    import asyncio
+
+    prepared = _prepare(app, job)
+    if isinstance(prepared, Change):
+        return prepared
+    try:
+        with Context(app, job) as context:
+            result = await prepared.call(context)
+    except asyncio.CancelledError as error:
+        reason = interrupted_by()
+        return _raised(prepared, error if reason is None else reason().with_traceback(error.__traceback__))
+    except BaseException as error:  # noqa: BLE001 - also SystemExit: a task that exits has failed
+        return _raised(prepared, error)
+    return _finish(app, prepared.task, job, result, prepared.began)
+
+
+def is_async(app: Application, job: StoredJob) -> bool:
+    """Whether the job's task is an ``async def``."""
+    task = app.tasks.get(job.task)
+    return task is not None and inspect.iscoroutinefunction(task.function)
+
+
+class _Prepared:
+    """A run that may begin: its task, and what it is called with."""
+
+    __slots__ = ("args", "began", "job", "kwargs", "task")
+
+    def __init__(self, task: Task[..., Any], job: StoredJob, args: list[Any], kwargs: dict[str, Any]) -> None:
+        self.task = task
+        self.job = job
+        self.args = args
+        self.kwargs = kwargs
+        self.began = time.monotonic()
+
+    def call(self, context: Context) -> Any:
+        """Calls the function; a coroutine is given as it is."""
+        function = self.task.function
+        if self.task.takes_context:
+            return function(context, *self.args, **self.kwargs)
+        return function(*self.args, **self.kwargs)
+
+
+def _prepare(
+    app: Application, job: StoredJob, caught: Callable[[BaseException], None] = lambda error: None
+) -> _Prepared | Change:
     began = time.monotonic()
     try:
         task = _task_of(app, job)
         args, kwargs = task.arguments.decode(job.payload)
     except Exception as error:  # noqa: BLE001 - what is stored may be anything, and a type's own hook may raise anything
+        caught(error)
         return _failure(job, error, began, _at_least_unreadable(app, job, error))
-    try:
-        result = _call(app, task, job, args, kwargs)
-    except Snooze as snooze:
-        return move(SNOOZE, job, {"delay": microseconds(snooze.delay)})
-    except Cancelled as error:
-        return _ended(STOP, job, error, began)
-    except Interrupted:
+    return _Prepared(task, job, args, kwargs)
+
+
+def _raised(run: _Prepared, error: BaseException) -> Change:
+    job = run.job
+    if isinstance(error, Snooze):
+        return move(SNOOZE, job, {"delay": microseconds(error.delay)})
+    if isinstance(error, Cancelled):
+        return _ended(STOP, job, error, run.began)
+    if isinstance(error, Interrupted) and not isinstance(error, TimedOut):
         return move(RELEASE, job)
-    except BaseException as error:  # noqa: BLE001 - also SystemExit: a task that exits has failed
-        return _failure(job, error, began, _delay(task, job, error))
-    return _finish(app, task, job, result, began)
+    return _failure(job, error, run.began, _delay(run.task, job, error))
 
 
 def _task_of(app: Application, job: StoredJob) -> Task[..., Any]:
@@ -62,14 +139,8 @@ def _task_of(app: Application, job: StoredJob) -> Task[..., Any]:
     return app.tasks[job.task]
 
 
-def _call(app: Application, task: Task[..., Any], job: StoredJob, args: list[Any], kwargs: dict[str, Any]) -> Any:
-    with Context(app, job) as context:
-        function = task.function
-        result = function(context, *args, **kwargs) if task.takes_context else function(*args, **kwargs)
-        return _awaited(result) if inspect.iscoroutine(result) else result
-
-
 def _awaited(coroutine: Any) -> Any:
+    # A plain function that gives a coroutine, or a run outside of a worker: there is no event loop to share.
     import asyncio
 
     return asyncio.run(coroutine)
@@ -125,7 +196,7 @@ def _failure(job: StoredJob, error: BaseException, began: float, delay: Duration
 def _ended(event: Event, job: StoredJob, error: BaseException, began: float, fields: Fields | None = None) -> Change:
     started = job.started or 0
     record = Attempt(
-        "cancelled" if event is STOP else "failed",
+        _outcome(event, error),
         job.attempt,
         job.generation,
         job.holder or "",
@@ -135,6 +206,12 @@ def _ended(event: Event, job: StoredJob, error: BaseException, began: float, fie
         "".join(traceback.format_exception(error)),
     )
     return move(event, job, {"attempt_record": _encoded(record), **(fields or {})})
+
+
+def _outcome(event: Event, error: BaseException) -> str:
+    if event is STOP:
+        return "cancelled"
+    return "timed out" if isinstance(error, TimedOut) else "failed"
 
 
 def _message(error: BaseException) -> str:

@@ -1,57 +1,37 @@
-"""Where jobs run: threads that take one run after another."""
+"""Where jobs run: a number of slots, each of which is a thread or a place on the event loop while a job is in it."""
 
 from __future__ import annotations
 
 import ctypes
 import threading
-import time
+from collections import deque
 from collections.abc import Callable
-from queue import Empty, SimpleQueue
+from queue import SimpleQueue
 
 from longshore.contract import Change, StoredJob
+from longshore.worker.loop import Loop, PerformAsync
 from longshore.worker.performing import Interrupted
-
-
-class Run:
-    """A claimed job on its way through a worker."""
-
-    __slots__ = ("interrupted", "job", "slot", "taken")
-
-    def __init__(self, job: StoredJob, taken: float) -> None:
-        self.job = job
-        self.taken = taken
-        self.slot: Slot | None = None
-        self.interrupted = False
-
-    def interrupt(self, reason: type[Interrupted]) -> None:
-        """Raises ``reason`` inside the run, once only; a run that has not begun never will."""
-        if not self.interrupted:
-            self.interrupted = True
-            if self.slot is not None:
-                self.slot.interrupt(self, reason)
-
+from longshore.worker.runs import Report, Run
 
 Perform = Callable[[StoredJob], Change]
-Report = Callable[[Run, Change | None, float], None]
 
 
-class Slot(threading.Thread):
+class SlotThread(threading.Thread):
     """One thread, running one job at a time."""
 
-    def __init__(self, number: int, runs: SimpleQueue[Run | None], perform: Perform, report: Report) -> None:
+    def __init__(self, number: int, runs: SimpleQueue[Run | None], perform: Perform, ended: Report) -> None:
         super().__init__(name=f"longshore-slot-{number}", daemon=True)
         self._runs = runs
         self._perform = perform
-        self._report = report
+        self._ended = ended
         self._guard = threading.Lock()
         self._current: Run | None = None
 
     def run(self) -> None:
         """Takes runs until it is given None."""
         while (run := self._runs.get()) is not None:
-            began = time.monotonic()
             change = self._perform_interruptibly(run)
-            self._report(run, change, time.monotonic() - began)
+            self._ended(run, change, run.seconds())
 
     def interrupt(self, run: Run, reason: type[Interrupted]) -> None:
         """Raises ``reason`` inside the run, if it is still on."""
@@ -64,8 +44,7 @@ class Slot(threading.Thread):
         # is no change, and the courier hands the job back.
         try:
             with self._guard:
-                run.slot = self
-                if run.interrupted:
+                if not run.begin(self):
                     return None
                 self._current = run
             try:
@@ -80,43 +59,75 @@ class Slot(threading.Thread):
 
 
 class Slots:
-    """A fixed number of threads behind one line of runs."""
+    """A fixed number of slots behind one line of runs.
 
-    def __init__(self, number: int, perform: Perform, report: Report) -> None:
+    Threads begin when they are first needed, and so does the event loop: who runs ``async def`` tasks alone has no
+    threads but that of the loop, and who runs none has no loop.
+    """
+
+    def __init__(self, number: int, perform: Perform, perform_async: PerformAsync, report: Report) -> None:
         self.number = number
-        self._line: SimpleQueue[Run | None] = SimpleQueue()
-        self._threads = [Slot(index, self._line, perform, report) for index in range(number)]
-
-    def start(self) -> None:
-        """Starts the threads."""
-        for thread in self._threads:
-            thread.start()
+        self._perform = perform
+        self._perform_async = perform_async
+        self._report = report
+        self._lock = threading.Lock()
+        self._line: deque[Run] = deque()
+        self._free = number
+        self._in_threads = 0
+        self._for_threads: SimpleQueue[Run | None] = SimpleQueue()
+        self._threads: list[SlotThread] = []
+        self._loop: Loop | None = None
 
     def put(self, run: Run) -> None:
-        """Lines up a run."""
-        self._line.put(run)
+        """Lines up a run; it begins at once if a slot is free."""
+        with self._lock:
+            self._line.append(run)
+            self._fill()
 
     def waiting(self) -> int:
         """How many runs have not begun."""
-        return self._line.qsize()
+        return len(self._line)
 
-    def take_back(self, *, taken_before: float = float("inf")) -> list[Run]:
-        """Takes out of the line the runs that were claimed before a moment and have not begun."""
-        taken: list[Run] = []
-        later: list[Run] = []
-        while (run := self._next_in_line()) is not None:
-            (taken if run.taken < taken_before else later).append(run)
-        for run in later:
-            self._line.put(run)
+    def take_back(self, choose: Callable[[Run], bool] = lambda run: True) -> list[Run]:
+        """Takes out of the line those of the runs that have not begun that ``choose`` is true of."""
+        with self._lock:
+            taken = [run for run in self._line if choose(run)]
+            if taken:
+                gone = set(map(id, taken))
+                self._line = deque(run for run in self._line if id(run) not in gone)
         return taken
 
     def stop(self) -> None:
-        """Lets each thread end after the run it is in."""
-        for _ in self._threads:
-            self._line.put(None)
+        """Lets each thread, and the event loop, end after the runs that they are in."""
+        with self._lock:
+            for _ in self._threads:
+                self._for_threads.put(None)
+            if self._loop is not None:
+                self._loop.end()
 
-    def _next_in_line(self) -> Run | None:
-        try:
-            return self._line.get_nowait()
-        except Empty:
-            return None
+    def _fill(self) -> None:
+        while self._free and self._line:
+            self._free -= 1
+            self._begin(self._line.popleft())
+
+    def _begin(self, run: Run) -> None:
+        if run.on_loop:
+            if self._loop is None:
+                self._loop = Loop(self._perform_async, self._ended)
+                self._loop.start()
+            self._loop.begin(run)
+            return
+        self._in_threads += 1
+        if self._in_threads > len(self._threads):
+            thread = SlotThread(len(self._threads), self._for_threads, self._perform, self._ended)
+            self._threads.append(thread)
+            thread.start()
+        self._for_threads.put(run)
+
+    def _ended(self, run: Run, change: Change | None, seconds: float) -> None:
+        with self._lock:
+            self._free += 1
+            if not run.on_loop:
+                self._in_threads -= 1
+            self._fill()
+        self._report(run, change, seconds)

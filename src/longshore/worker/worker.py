@@ -5,17 +5,17 @@ from __future__ import annotations
 import logging
 import threading
 from collections.abc import Callable
+from functools import partial
 from typing import Self
 
 from longshore.application import Application
-from longshore.contract import Change, StoredJob
 from longshore.errors import StoreError
 from longshore.guard import Guard
-from longshore.holders import Lease
+from longshore.holders import Lease, worker_topic
 from longshore.worker.courier import Courier
 from longshore.worker.ear import Ear
 from longshore.worker.heartbeat import Heartbeat
-from longshore.worker.performing import perform
+from longshore.worker.performing import is_async, perform, perform_async
 from longshore.worker.settings import WorkerSettings
 from longshore.worker.slots import Slots
 from longshore.worker.tally import Tally
@@ -34,7 +34,9 @@ class Worker:
     ) -> None:
         self._app = app
         self._settings = settings
-        self._lease = Lease(settings.lease, queues=settings.queues, slots=settings.slots, announce=announce)
+        self._lease = Lease(
+            settings.lease, queues=settings.queues, slots=settings.slots, tasks=lambda: app.tasks, announce=announce
+        )
         self._thread: threading.Thread | None = None
         self._courier: Courier | None = None
         self._until_empty = False
@@ -99,8 +101,16 @@ class Worker:
         self._app.store  # noqa: B018 - the schema must be there before other connections are
         store = self._app.another_store()
         self._lease.begin(store)
-        courier = Courier(store, self._lease, self._settings, lambda: frozenset(self._app.tasks))
-        courier.slots = Slots(self._settings.slots, self._perform, courier.report)
+        courier = Courier(
+            store,
+            self._lease,
+            self._settings,
+            lambda: frozenset(self._app.tasks),
+            is_async=partial(is_async, self._app),
+        )
+        courier.slots = Slots(
+            self._settings.slots, partial(perform, self._app), partial(perform_async, self._app), courier.report
+        )
         if self._until_empty:
             courier.stop_when_empty()
         self._courier = courier
@@ -108,24 +118,26 @@ class Worker:
             courier.drain(0)
         return store
 
-    def _perform(self, job: StoredJob) -> Change:
-        return perform(self._app, job)
-
     def _work(self, store: Guard) -> None:
         assert self._courier is not None
         courier = self._courier
         heartbeat = Heartbeat(self._app.another_store, self._lease, courier, self._settings)
-        ear = Ear(store, [f"queue:{queue}" for queue in self._settings.queues], courier)
-        courier.slots.start()
+        ears = [
+            Ear("jobs", store, [f"queue:{queue}" for queue in self._settings.queues], courier.hint),
+            Ear("control", store, [worker_topic(self._lease.holder)], courier.look_at_held),
+        ]
         heartbeat.start()
-        ear.start()
+        for ear in ears:
+            ear.start()
         try:
             courier.run()
         finally:
-            ear.stop()
+            for ear in ears:
+                ear.stop()
             heartbeat.stop()
             courier.slots.stop()
-            ear.join()
+            for ear in ears:
+                ear.join()
             heartbeat.join()
             self._leave(store)
 

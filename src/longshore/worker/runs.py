@@ -1,0 +1,54 @@
+"""A claimed job on its way through a worker."""
+
+from __future__ import annotations
+
+import time
+from typing import Protocol
+
+from longshore.contract import Change, StoredJob
+from longshore.worker.performing import Interrupted
+
+
+class Place(Protocol):
+    """Where a run is on: a thread, or the event loop."""
+
+    def interrupt(self, run: Run, reason: type[Interrupted]) -> None:
+        """Raises ``reason`` inside the run, if it is still on."""
+
+
+class Report(Protocol):
+    """Who is told that a run has ended."""
+
+    def __call__(self, run: Run, change: Change | None, seconds: float, /) -> None:
+        """``change`` settles it; None if it was interrupted without one. It was on for so many seconds."""
+
+
+class Run:
+    """A claimed job on its way through a worker; ``taken`` and ``began`` are by the process's own clock."""
+
+    __slots__ = ("began", "job", "on_loop", "place", "reason", "taken")
+
+    def __init__(self, job: StoredJob, taken: float, *, on_loop: bool = False) -> None:
+        self.job = job
+        self.taken = taken
+        self.on_loop = on_loop
+        self.began: float | None = None
+        self.place: Place | None = None
+        self.reason: type[Interrupted] | None = None
+
+    def interrupt(self, reason: type[Interrupted]) -> None:
+        """Raises ``reason`` inside the run, once only; a run that has not begun never will."""
+        if self.reason is None:
+            self.reason = reason
+            if self.place is not None:
+                self.place.interrupt(self, reason)
+
+    def begin(self, place: Place) -> bool:
+        """Begins here, unless it was interrupted before."""
+        self.began = time.monotonic()
+        self.place = place
+        return self.reason is None
+
+    def seconds(self) -> float:
+        """How long it has been on."""
+        return 0.0 if self.began is None else time.monotonic() - self.began
