@@ -29,7 +29,7 @@ from longshore.codecs import (
     MessagePackCodec,
     Pickle,
     PlainCodec,
-    TypedValues,
+    TypedCodec,
     new_key,
 )
 from longshore.errors import ConfigurationError, InvalidValue, Tampered, TooLarge, UnknownCodec
@@ -331,9 +331,9 @@ class TestChoice:
 
     def test_typed_values_are_read_with_the_codec_they_were_written_with(self) -> None:
         written = [(codec.of(set[int]).encode({1, 2}), codec.name) for codec in EVERY_CODEC]
-        values: TypedValues[set[int]] = TypedValues(Choice(LITERAL, EVERY_CODEC[3:]), set[int])
+        values: TypedCodec[set[int]] = TypedCodec(Choice(LITERAL, EVERY_CODEC[3:]), set[int])
         assert [values.decode(data, name) for data, name in written] == [{1, 2}] * len(EVERY_CODEC)
-        assert values.codec == "literal"
+        assert values.name == "literal"
 
     def test_a_codec_of_one_s_own_needs_only_the_protocol(self) -> None:
         class Reversed(Codec[Any]):
@@ -351,6 +351,6 @@ class TestChoice:
             def decode(self, data: bytes) -> Any:
                 return self.inner.decode(data[::-1])
 
-        values: TypedValues[Path] = TypedValues(Choice(Reversed(JSON)), Path)
+        values: TypedCodec[Path] = TypedCodec(Choice(Reversed(JSON)), Path)
         assert values.encode(Path("a/b")) == b'"b/a"'
         assert values.decode(b'"b/a"', "reversed") == Path("a/b")

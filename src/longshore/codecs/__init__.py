@@ -4,7 +4,7 @@ Dataclasses, `datetime`, `UUID`, `Decimal`, `bytes`, enums, sets, tuples and nam
 paths, and pydantic models where pydantic is installed.
 """
 
-from longshore.codecs.choice import Choice, TypedValues
+from longshore.codecs.choice import Choice, TypedCodec
 from longshore.codecs.codec import Codec, is_native
 from longshore.codecs.compressed import Compressed
 from longshore.codecs.encrypted import Encrypted
@@ -26,7 +26,7 @@ __all__ = [
     "MessagePackCodec",
     "Pickle",
     "PlainCodec",
-    "TypedValues",
+    "TypedCodec",
     "Wrapper",
     "is_native",
     "new_key",

@@ -71,8 +71,12 @@ class Choice:
                 layer = layer.inner
 
 
-class TypedValues(Generic[T]):
-    """Values of one type: written with the codec that was chosen, read with the one that they were written with.
+class TypedCodec(Generic[T]):
+    """The codecs of values of one type: they are written with the chosen one, and read with the one they were written
+    with.
+
+    Attributes:
+        name: of the chosen codec.
 
     Raises:
         ConfigurationError: the chosen codec could not tell the type's values apart.
@@ -81,21 +85,21 @@ class TypedValues(Generic[T]):
     def __init__(self, choice: Choice, kind: Any) -> None:
         self._choice = choice
         self._kind = kind
-        self._codec: Codec[T] = choice.chosen.of(kind)
-        self._by_name: dict[str, Codec[T]] = {choice.chosen.name: self._codec}
-        self.codec = choice.chosen.name
-        self.keeps_types = self._codec.keeps_types
-        self.encode = self._codec.encode
-        self.fingerprint = self._codec.fingerprint
+        chosen: Codec[T] = choice.chosen.of(kind)
+        self.name = chosen.name
+        self.keeps_types = chosen.keeps_types
+        self.encode = chosen.encode
+        self.fingerprint = chosen.fingerprint
+        self._by_name: dict[str, Codec[T]] = {chosen.name: chosen}
 
-    def decode(self, data: bytes, codec: str) -> T:
+    def decode(self, data: bytes, name: str) -> T:
         """The value that was encoded with the codec of this name.
 
         Raises:
             InvalidValue: the bytes are no value of this type.
             UnknownCodec: no codec is known by this name.
         """
-        known = self._by_name.get(codec)
-        if known is None:
-            known = self._by_name[codec] = self._choice.named(codec).of(self._kind)
-        return known.decode(data)
+        codec = self._by_name.get(name)
+        if codec is None:
+            codec = self._by_name[name] = self._choice.named(name).of(self._kind)
+        return codec.decode(data)

@@ -78,7 +78,7 @@ def simplify(value: object) -> object:
     dump = getattr(value, "model_dump", None)
     if dump is not None:
         return dump(mode="json")
-    raise NotImplementedError(f"a {type(value).__qualname__} has no form as text, number, list or dictionary")
+    raise NotImplementedError(f"a {type(value).__qualname__} has no form in JSON or its like")
 
 
 def restore(kind: type, value: object) -> object:
@@ -88,4 +88,4 @@ def restore(kind: type, value: object) -> object:
     validate = getattr(kind, "model_validate", None)
     if validate is not None:
         return validate(value)
-    raise NotImplementedError(f"{kind.__qualname__} has no form as text, number, list or dictionary")
+    raise NotImplementedError(f"{kind.__qualname__} has no form in JSON or its like")
