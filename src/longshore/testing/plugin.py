@@ -20,7 +20,7 @@ PATIENCE = 600
 def pytest_addoption(parser: pytest.Parser) -> None:
     """The kit's options."""
     group = parser.getgroup("longshore", "proving a driver of Longshore")
-    group.addoption("--longshore-examples", type=int, default=40, help="how many random sequences of calls are tried")
+    group.addoption("--longshore-examples", type=int, default=80, help="how many random sequences of calls are tried")
     group.addoption("--longshore-seed", type=int, default=None, help="which random sequences are tried")
     group.addoption("--longshore-backlog", type=int, default=20_000, help="jobs of each kind in the test of costs")
     group.addoption("--longshore-layer", action="append", choices=LAYERS, default=[], help="only this layer")

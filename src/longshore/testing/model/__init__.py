@@ -8,9 +8,9 @@ from longshore.contract import Driver
 from longshore.testing.clock import ManualClock
 from longshore.testing.fixtures import StoreFixtures
 
-EXAMPLES = 40
+EXAMPLES = 80
 """Sequences tried, where no other number is asked for."""
-SECONDS = 25.0
+SECONDS = 20.0
 """After which no new sequence is begun."""
 
 
@@ -27,7 +27,7 @@ class Model(StoreFixtures):
 
         examples = request.config.getoption("--longshore-examples", default=EXAMPLES)
         seed = request.config.getoption("--longshore-seed", default=None)
-        compare(store, clock, examples=examples, seconds=SECONDS * examples / EXAMPLES, seed=seed)
+        compare(store, clock, examples=examples, seconds=SECONDS * max(1.0, examples / EXAMPLES), seed=seed)
 
 
 __all__ = ["Model"]

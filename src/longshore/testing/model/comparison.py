@@ -8,7 +8,7 @@ from typing import Any
 from hypothesis import HealthCheck, Phase, settings
 from hypothesis import seed as seeded
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, rule, run_state_machine_as_test
+from hypothesis.stateful import RuleBasedStateMachine, initialize, rule, run_state_machine_as_test
 
 from longshore.contract import Claim, Driver, NewJob, StoredJob, Where
 from longshore.testing.clock import ManualClock
@@ -57,6 +57,12 @@ class Calls(RuleBasedStateMachine):
         super().__init__()
         self._pair = pair
 
+    @initialize(jobs=st.lists(drafts.NEW_JOBS, min_size=5, max_size=9))
+    def begin(self, jobs: list[NewJob]) -> None:
+        """Something that the calls can be about."""
+        if self._pair:
+            self._pair.insert(jobs)
+
     @rule(jobs=st.lists(drafts.NEW_JOBS, min_size=1, max_size=4))
     def insert(self, jobs: list[NewJob]) -> None:
         """New jobs."""
@@ -80,22 +86,22 @@ class Calls(RuleBasedStateMachine):
         if self._pair:
             self._pair.claim(claims, holder, limit, max_bytes)
 
-    @rule(limit=drafts.some(1, 3, 9), holder=drafts.some(*drafts.HOLDERS))
-    def take(self, limit: int, holder: str) -> None:
-        """Claims of whatever there is."""
-        if self._pair:
-            self._pair.claim([Claim(queues=drafts.QUEUES)], holder, limit)
-
     @rule(changes=drafts.CHANGES)
     def update(self, changes: list[ChangeDraft]) -> None:
         """Changes of all kinds."""
         if self._pair:
             self._pair.update(changes)
 
-    @rule(changes=drafts.SETTLING)
-    def settle(self, changes: list[ChangeDraft]) -> None:
-        """What runs say of themselves."""
+    @rule(
+        limit=drafts.some(1, 3, 9),
+        holder=drafts.some(*drafts.HOLDERS),
+        reserve=drafts.some(False, False, True),
+        changes=drafts.SETTLING,
+    )
+    def work(self, limit: int, holder: str, reserve: bool, changes: list[ChangeDraft]) -> None:
+        """Claims of whatever there is, and what runs say of themselves."""
         if self._pair:
+            self._pair.claim([Claim(queues=drafts.QUEUES, reserve=reserve)], holder, limit)
             self._pair.update(changes)
 
     @rule(
@@ -109,7 +115,7 @@ class Calls(RuleBasedStateMachine):
         if self._pair:
             self._pair.exchange(changes, claims, holder, limit)
 
-    @rule(where=drafts.WHERES, limit=drafts.some(1, 2, 10))
+    @rule(where=drafts.WHERES, limit=drafts.some(1, 2))
     def delete(self, where: Where, limit: int) -> None:
         """Removals."""
         if self._pair:

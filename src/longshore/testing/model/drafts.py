@@ -31,7 +31,7 @@ from longshore.contract import (
 
 T = TypeVar("T")
 
-IDS = tuple("abcdef")
+IDS = tuple("abcdefghijkl")
 HOLDERS = ("anna", "bert")
 QUEUES = ("x", "y")
 TASKS = ("r", "s")
@@ -81,13 +81,13 @@ NEW_JOBS = st.builds(
     due=maybe(some(*OFFSETS)),
     expires_in=maybe(some(*DURATIONS)),
     expires=maybe(some(*OFFSETS)),
-    waiting=some(False, False, False, True),
+    waiting=some(False, False, False, False, False, True),
     max_attempts=some(5, None),
     unique_key=perhaps(some(*UNIQUE_KEYS)),
     unique_scope=some(*UniqueScope),
     unique_for=perhaps(some(*DURATIONS)),
     group=maybe(some("g", "h")),
-    key=perhaps(some("k", "l")),
+    key=maybe(some("k", "l")),
     turns=some(1, 2),
     parents=few(*IDS).map(tuple),
     lax=st.booleans(),

@@ -24,7 +24,7 @@ from longshore.contract import (
 from longshore.memory import MemoryDriver
 from longshore.testing.clock import ManualClock
 from longshore.testing.model.drafts import KINDS, ChangeDraft, WriteDraft
-from longshore.testing.model.resolve import Run, placed, resolved
+from longshore.testing.model.resolve import Run, meant, placed, resolved
 from longshore.testing.model.story import Search, shown
 from longshore.testing.model.versions import Versions
 from longshore.testing.samples import walk
@@ -125,7 +125,11 @@ class Pair:
     def _resolved(self, drafts: Sequence[ChangeDraft]) -> list[Change]:
         jobs = {job.id: job for job in self._memory.select(Where()).jobs}
         now = self._clock()
-        return [resolved(draft, jobs.get(draft.id), self._runs.get(draft.id, []), now) for draft in drafts]
+        named = {meant(draft, jobs): draft for draft in drafts}
+        return [
+            resolved(replace(draft, id=identity), jobs.get(identity), self._runs.get(identity, []), now)
+            for identity, draft in named.items()
+        ]
 
     def exchange(self, drafts: Sequence[ChangeDraft], claims: Sequence[Claim], holder: str, limit: int) -> None:
         """Changes that release nothing that a claim could take, and claims."""

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from msgspec.structs import replace
 
-from longshore.contract import ENDED, Change, Instant, NewJob, StoredJob
-from longshore.testing.model.drafts import ChangeDraft
+from longshore.contract import ENDED, HELD, Change, Instant, NewJob, StoredJob
+from longshore.testing.model.drafts import IDS, ChangeDraft
 
 Run = tuple[int, str]
 
@@ -20,6 +21,15 @@ def placed(job: NewJob | StoredJob, now: Instant) -> NewJob | StoredJob:
     names = JOB_INSTANTS if isinstance(job, StoredJob) else ("due", "expires")
     found = {name: offset + now for name in names if (offset := getattr(job, name)) is not None}
     return replace(job, **found)
+
+
+def meant(draft: ChangeDraft, jobs: Mapping[str, StoredJob]) -> str:
+    """The id of a job that is stored, and held where a run speaks: else most changes would be of nobody."""
+    held = [job.id for job in jobs.values() if job.state in HELD]
+    known = sorted(held if held and draft.whose == "run" else jobs)
+    if draft.id in known or draft.id == IDS[-1] or not known:
+        return draft.id
+    return known[IDS.index(draft.id) % len(known)]
 
 
 def resolved(draft: ChangeDraft, job: StoredJob | None, runs: list[Run], now: Instant) -> Change:

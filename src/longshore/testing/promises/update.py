@@ -86,7 +86,8 @@ class UpdatePromises(StoreFixtures):
         assert stored(store, "all") == reference.changed(before, Change("all", fields=FIELDS), clock())
         for number, (name, value) in enumerate(FIELDS.items()):
             identity = f"{number}"
-            put(store, new_job(identity))
+            put(store, new_job(identity, unique_key=f"key {number}"))
+            move(store, identity, fields={"unique_held": False})
             before = stored(store, identity)
             fields: Any = {name: value}
             if name == "unique_key":
