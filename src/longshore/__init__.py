@@ -20,12 +20,14 @@ from longshore.retry import (
     Snooze,
 )
 from longshore.tasks import Call, Options, Task
+from longshore.unique import Debounce, Throttle, Unique
 from longshore.worker.worker import Worker
 
 __all__ = [
     "Attempt",
     "Call",
     "Context",
+    "Debounce",
     "Discard",
     "Exponential",
     "Features",
@@ -42,5 +44,7 @@ __all__ = [
     "Snooze",
     "State",
     "Task",
+    "Throttle",
+    "Unique",
     "Worker",
 ]

@@ -6,21 +6,22 @@ import os
 import threading
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from contextlib import AbstractContextManager
-from hashlib import blake2b
+from functools import partial
 from typing import Any, Concatenate, ParamSpec, Self, TypeVar, overload
-
-from msgspec.structs import replace
 
 from longshore import registry
 from longshore.codecs import JsonCodec, is_native
+from longshore.codecs.json import canonical
 from longshore.context import Context
-from longshore.contract import EVERY, By, Clock, Features, Inserted, Insertion, NewJob, State, Where
-from longshore.errors import ConfigurationError, IdConflict, InvalidValue, UniqueConflict, UnknownTask
+from longshore.contract import EVERY, By, Clock, Features, State, Where
+from longshore.enqueuing import enqueue_calls
+from longshore.errors import ConfigurationError, InvalidValue, LongshoreError, UnknownTask
 from longshore.guard import DEFAULT_MAX_PAYLOAD, Guard, check_text
 from longshore.ids import IdMaker
 from longshore.jobs import Job
 from longshore.retry import Retry
-from longshore.tasks import DEFAULT_QUEUE, Call, Options, Task, check_function, new_job
+from longshore.tasks import DEFAULT_QUEUE, Call, Configured, Options, Task, check_function
+from longshore.unique import Uniqueness, slot_of
 from longshore.worker.settings import WorkerSettings
 from longshore.worker.worker import Worker
 
@@ -95,6 +96,7 @@ class Longshore:
         queue: str = DEFAULT_QUEUE,
         priority: int = 0,
         retry: Retry = _DEFAULT_RETRY,
+        unique: Uniqueness | None = None,
     ) -> TaskDecorator: ...
     def task(
         self,
@@ -105,6 +107,7 @@ class Longshore:
         queue: str = DEFAULT_QUEUE,
         priority: int = 0,
         retry: Retry = _DEFAULT_RETRY,
+        unique: Uniqueness | None = None,
     ) -> Any:
         """Registers a function as a task.
 
@@ -113,12 +116,13 @@ class Longshore:
             queue: where its jobs go.
             priority: of its jobs, higher first.
             retry: how it is retried.
+            unique: whether and how long another call of it is the same job.
 
         Raises:
             ConfigurationError: the name is taken, or the function cannot be a task.
             InvalidValue: the name is not one that a store could keep.
         """
-        decorator = TaskDecorator(self, name, Options(queue=queue, priority=priority), retry)
+        decorator = TaskDecorator(self, name, Options(queue=queue, priority=priority, unique=unique), retry)
         return decorator if function is None else decorator(function)
 
     def enqueue(self, call: Call[R], *, tx: Any = None) -> Job[R]:
@@ -130,6 +134,7 @@ class Longshore:
 
         Raises:
             IdConflict: another job is stored under the id that was given.
+            UniqueConflict: another job holds the unique key, and the call is not to be skipped.
             Unavailable: the store did not answer; the job may be stored or not.
         """
         return self.enqueue_many([call], tx=tx)[0]
@@ -139,16 +144,17 @@ class Longshore:
 
         Raises:
             IdConflict: another job is stored under an id that was given; the others are stored.
+            UniqueConflict: another job holds a unique key, and the call is not to be skipped; the others are stored.
             PartialInsert: the store failed after some of them were stored.
             Unavailable: the store did not answer; jobs may be stored or not.
         """
-        jobs = [new_job(call, call.options.id or self._make_id(), _digest(call)) for call in calls]
-        if not jobs:
-            return []
-        for job, answer in zip(jobs, self.store.insert(jobs, tx=tx), strict=True):
-            if answer.outcome is not Insertion.INSERTED:
-                _check_stored(job, answer)
-        return [Job(self, job.id) for job in jobs]
+        given = list(calls)
+        jobs: list[Job[Any]] = []
+        for enqueued in enqueue_calls(self.store, given, self._make_id, tx=tx) if given else ():
+            if isinstance(enqueued, LongshoreError):
+                raise enqueued
+            jobs.append(Job(self, enqueued))
+        return jobs
 
     def call_by_name(
         self, task: str, arguments: Mapping[str, Any] | None = None, *, options: Options | None = None
@@ -161,14 +167,15 @@ class Longshore:
         given = dict(arguments or {})
         if task in self.tasks:
             known = self.tasks[task]
-            call = known.call(**given)
-            return replace(call, options=options) if options else call
+            return (Configured(known, options) if options else known).call(**given)
         for name, value in given.items():
             if not is_native(value):
                 raise InvalidValue(
                     f"argument {name!r} of {task} must be a JSON value, since its task is not known here"
                 )
-        return Call(task, _ANYTHING.encode(given), options or Options())
+        payload = _ANYTHING.encode(given)
+        slot = slot_of(options.unique, task, partial(_identity, given)) if options and options.unique else None
+        return Call(task, payload, options or Options(), slot=slot)
 
     def job(self, identity: str) -> Job[Any]:
         """The handle of the job with this id; whether there is one, its `Job.info` tells."""
@@ -282,12 +289,7 @@ class TaskDecorator:
         return task
 
 
-def _check_stored(job: NewJob, answer: Inserted) -> None:
-    if answer.outcome is Insertion.HELD:
-        raise UniqueConflict(f"the unique key of {job.id} is held", held_by=answer.held_by)
-    if (answer.task, answer.digest) != (job.task, job.digest):
-        raise IdConflict(f"expected id {job.id} to be free or this very call; it is a call of {answer.task}")
-
-
-def _digest(call: Call[Any]) -> bytes:
-    return blake2b(call.payload, digest_size=16, key=call.task.encode(errors="replace")[:64]).digest()
+def _identity(arguments: Mapping[str, Any], names: tuple[str, ...]) -> bytes:
+    if unknown := set(names) - set(arguments):
+        raise InvalidValue(f"the call has no argument {', '.join(sorted(unknown))}")
+    return canonical({name: arguments[name] for name in names or arguments})

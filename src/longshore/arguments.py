@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 import keyword
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from inspect import Parameter
 from types import GenericAlias
 from typing import Any, get_type_hints
@@ -12,18 +12,35 @@ from typing import Any, get_type_hints
 import msgspec
 from msgspec import UNSET, UnsetType
 
-from longshore.codecs import JsonCodec, is_native
-from longshore.errors import ConfigurationError, InvalidValue
+from longshore.codecs import Choice, TypedCodec, is_native
+from longshore.codecs.json import canonical
+from longshore.errors import ConfigurationError, InvalidValue, Tampered, TooLarge, UnknownCodec
+from longshore.redaction import hider, shown_call, shown_error
 
 _VARIADIC = (Parameter.VAR_POSITIONAL, Parameter.VAR_KEYWORD)
 
 
 class Arguments:
-    """How the arguments of one function are stored: a JSON object by parameter, without those left at their default."""
+    """How the arguments of one function are stored: an object by parameter, without those left at their default.
 
-    codec = JsonCodec.name
+    Args:
+        function: whose arguments they are.
+        skip_first: whether the first parameter is no argument.
+        choice: the codecs that they are written with and read with.
+        secret: the parameters whose values are never shown.
 
-    def __init__(self, function: Callable[..., Any], *, skip_first: bool = False) -> None:
+    Raises:
+        ConfigurationError: an annotation is of no use, or there is no parameter of a secret name.
+    """
+
+    def __init__(
+        self,
+        function: Callable[..., Any],
+        *,
+        skip_first: bool = False,
+        choice: Choice | None = None,
+        secret: Iterable[str] = (),
+    ) -> None:
         parameters = list(inspect.signature(function).parameters.values())[skip_first:]
         hints = hints_of(function)
         self._name = function.__qualname__
@@ -33,8 +50,11 @@ class Arguments:
         self._order = [parameter.name for parameter in parameters]
         self._rest = next((each.name for each in parameters if each.kind is Parameter.VAR_POSITIONAL), None)
         self._struct = _struct_for(function.__name__, parameters, hints)
-        self._codec: JsonCodec[Any] = self._codec_of(hints)
+        self._codec = self._codec_of(hints, choice or Choice())
         self._simple = all(parameter.kind is Parameter.POSITIONAL_OR_KEYWORD for parameter in parameters)
+        self.codec = self._codec.name
+        self.fingerprint = self._codec.fingerprint
+        self.secret = self._checked(secret)
 
     def encode(self, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> bytes:
         """The arguments of one call as bytes.
@@ -43,6 +63,22 @@ class Arguments:
             InvalidValue: they do not fit the signature, or one of them has no form in JSON; it is named.
         """
         bound = self._bind(args, kwargs)
+        if not self._codec.keeps_types:
+            self._check_loose(bound)
+        try:
+            payload = self._codec.encode(self._form(bound))
+        except InvalidValue:
+            raise self._unencodable(bound) from None
+        try:
+            self._load(payload, self.codec)
+        except InvalidValue as error:
+            shown = shown_error(error, self.secret)
+            raise InvalidValue(f"{self._name}() got arguments that do not match its annotations: {shown}") from (
+                None if self.secret else error
+            )
+        return payload
+
+    def _check_loose(self, bound: Any) -> None:
         for name in self._loose:
             value = getattr(bound, name)
             if value is not UNSET and not is_native(value):
@@ -50,28 +86,82 @@ class Arguments:
                     f"{self._name}() got a {type(value).__qualname__} as {name!r}, which has no annotation and would "
                     "not come back as it is: annotate the parameter with its type, or pass a JSON value"
                 )
-        try:
-            payload = self._codec.encode(bound)
-        except InvalidValue:
-            raise self._unencodable(bound) from None
-        try:
-            self._codec.decode(payload)
-        except InvalidValue as error:
-            raise InvalidValue(f"{self._name}() got arguments that do not match its annotations: {error}") from error
-        return payload
 
-    def decode(self, payload: bytes) -> tuple[list[Any], dict[str, Any]]:
+    def identity(self, args: tuple[Any, ...], kwargs: Mapping[str, Any], names: tuple[str, ...] = ()) -> bytes:
+        """The arguments of these names, or all, as bytes that are equal when they are; those at their default left out.
+
+        Raises:
+            InvalidValue: as `encode` does, or there is no parameter of such a name.
+        """
+        if unknown := set(names) - set(self._order):
+            raise InvalidValue(f"{self._name}{self._signature} has no parameter {', '.join(sorted(unknown))}")
+        bound = self._load(self._codec.encode(self._form(self._bind(args, kwargs))), self.codec)
+        values = {name: getattr(bound, name) for name in names or self._order}
+        return canonical({name: value for name, value in values.items() if not self._is_default(name, value)})
+
+    def _is_default(self, name: str, value: Any) -> bool:
+        default = self._signature.parameters[name].default
+        return value is UNSET or (type(value) is type(default) and value == default)
+
+    def decode(self, payload: bytes, codec: str | None = None) -> tuple[list[Any], dict[str, Any]]:
         """The arguments that were stored, to call the function with.
+
+        Args:
+            payload: as it was stored.
+            codec: the name of the codec that they were stored with; None for the one that they are stored with now.
 
         Raises:
             InvalidValue: they do not fit the signature that the function has now.
+            Tampered: they were changed, or their key is not given.
+            UnknownCodec: no codec is known by this name.
         """
-        bound = self._codec.decode(payload)
+        try:
+            bound = self._load(payload, codec or self.codec)
+        except Exception as error:
+            if not self.secret or isinstance(error, (Tampered, TooLarge, UnknownCodec)):
+                raise
+            raise InvalidValue(shown_error(error, self.secret)) from None
         if self._simple:
             values = msgspec.structs.astuple(bound)
             if UNSET not in values:
                 return list(values), {}
         return self._spread(bound)
+
+    def shown(self, payload: bytes, codec: str | None = None) -> str:
+        """The call that was stored, as people may see it: secret arguments are hidden, long ones cut."""
+        try:
+            values = self._given(self._load(payload, codec or self.codec))
+        except Exception:  # noqa: BLE001 - what is stored may be anything, and a type's own hook may raise anything
+            return unreadable_call(self._name, payload, codec or self.codec)
+        return shown_call(self._name, values, self.secret)
+
+    def hider(self, payload: bytes, codec: str | None = None) -> Callable[[str], str]:
+        """A function that hides, in a text, what the secret arguments of a stored call hold."""
+        if not self.secret:
+            return str
+        try:
+            values = self._given(self._load(payload, codec or self.codec))
+        except Exception:  # noqa: BLE001 - nobody can have seen in clear what cannot be read
+            return str
+        return hider(value for name, value in values.items() if name in self.secret)
+
+    def _form(self, bound: Any) -> Any:
+        return self._given(bound) if self._codec.keeps_types else bound
+
+    def _given(self, bound: Any) -> dict[str, Any]:
+        values = {name: getattr(bound, name) for name in self._order}
+        return {name: value for name, value in values.items() if value is not UNSET}
+
+    def _load(self, payload: bytes, codec: str) -> Any:
+        value = self._codec.decode(payload, codec)
+        if type(value) is self._struct:
+            return value
+        if not isinstance(value, dict):  # It is of a codec that keeps types, so it may be anything.
+            raise InvalidValue(f"expected arguments by name, got a {type(value).__qualname__}")
+        try:
+            return self._struct(**value)
+        except TypeError as error:
+            raise InvalidValue(str(error)) from error
 
     def _spread(self, bound: Any) -> tuple[list[Any], dict[str, Any]]:
         args: list[Any] = []
@@ -109,28 +199,40 @@ class Arguments:
             ) from error
         return {name: list(value) if name == self._rest else value for name, value in bound.items()}
 
-    def _codec_of(self, hints: Mapping[str, Any]) -> JsonCodec[Any]:
+    def _codec_of(self, hints: Mapping[str, Any], choice: Choice) -> TypedCodec[Any]:
         try:
-            return JsonCodec(self._struct)
+            return TypedCodec(choice, self._struct)
         except ConfigurationError:
             for name in self._order:
                 try:
-                    JsonCodec[Any](hints.get(name, Any))
+                    choice.chosen.of(hints.get(name, Any))
                 except ConfigurationError as error:
                     raise ConfigurationError(
                         f"the annotation of {name!r} of {self._name}() is of no use: {error}"
                     ) from error
             raise
 
+    def _checked(self, secret: Iterable[str]) -> frozenset[str]:
+        names = frozenset([secret] if isinstance(secret, str) else secret)
+        if unknown := names - set(self._order):
+            raise ConfigurationError(
+                f"{self._name}{self._signature} has no parameter {', '.join(sorted(unknown))} to keep secret"
+            )
+        return names
+
     def _unencodable(self, bound: Any) -> InvalidValue:
-        for name in self._order:
-            value = getattr(bound, name)
-            if value is not UNSET:
-                try:
-                    self._codec.encode(value)
-                except InvalidValue as error:
-                    return InvalidValue(f"{self._name}() got {name!r}, a {type(value).__qualname__}: {error}")
-        return InvalidValue(f"{self._name}() got arguments that have no form in JSON")
+        for name, value in self._given(bound).items():
+            try:
+                self._codec.encode(value)
+            except InvalidValue as error:
+                why = "what is wrong is not shown, since it is secret" if name in self.secret else error
+                return InvalidValue(f"{self._name}() got {name!r}, a {type(value).__qualname__}: {why}")
+        return InvalidValue(f"{self._name}() got arguments that have no form in {self.codec}")
+
+
+def unreadable_call(name: str, payload: bytes, codec: str) -> str:
+    """A call whose arguments cannot be read here, as people may see it."""
+    return f"{name}(… {len(payload):,} bytes of {codec})"
 
 
 def hints_of(function: Callable[..., Any]) -> dict[str, Any]:
@@ -147,14 +249,14 @@ def hints_of(function: Callable[..., Any]) -> dict[str, Any]:
         ) from error
 
 
-def result_codec(function: Callable[..., Any]) -> JsonCodec[Any]:
-    """How the function's results are stored: as it is annotated, or as JSON values.
+def result_codec(function: Callable[..., Any], choice: Choice | None = None) -> TypedCodec[Any]:
+    """How the function's results are stored: as it is annotated, or as what the codec brings back without.
 
     Raises:
         ConfigurationError: results of the annotated type could not come back.
     """
     try:
-        return JsonCodec(hints_of(function).get("return", Any))
+        return TypedCodec(choice or Choice(), hints_of(function).get("return", Any))
     except ConfigurationError as error:
         raise ConfigurationError(f"what {function.__qualname__}() returns is of no use: {error}") from error
 

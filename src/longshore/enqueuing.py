@@ -31,8 +31,6 @@ def enqueue_calls(
         PartialInsert: the store failed after some of them were stored.
     """
     jobs = [new_job(call, call.options.id or make_id(), _digest(call)) for call in calls]
-    if not jobs:
-        return []
     held = _Held(store, tx)
     return [
         job.id if answer.outcome is Insertion.INSERTED else held.settle(call, job, answer)

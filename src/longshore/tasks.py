@@ -5,6 +5,7 @@ from __future__ import annotations
 import inspect
 from collections.abc import Callable, Mapping
 from datetime import datetime
+from functools import partial
 from typing import Any, Generic, ParamSpec, Protocol, TypeGuard, TypeVar
 
 from msgspec import UNSET, Struct, UnsetType
@@ -12,11 +13,12 @@ from msgspec.structs import replace
 
 from longshore.arguments import Arguments, hints_of, result_codec
 from longshore.codecs import JsonCodec, is_native
-from longshore.contract import NewJob
+from longshore.contract import NewJob, UniqueScope
 from longshore.durations import Seconds, instant, microseconds
 from longshore.errors import ConfigurationError, InvalidValue
 from longshore.jobs import Job
 from longshore.retry import Retry
+from longshore.unique import Rule, Slot, Uniqueness, slot_of
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -41,6 +43,7 @@ class Options(Struct, frozen=True):
     expires: Seconds | datetime | None = None
     max_attempts: int | UnsetType | None = UNSET
     notes: Mapping[str, Any] = {}
+    unique: Uniqueness | None = None
 
 
 class Call(Struct, Generic[R], frozen=True, gc=False):
@@ -50,6 +53,7 @@ class Call(Struct, Generic[R], frozen=True, gc=False):
     payload: bytes
     options: Options
     max_attempts: int | None = 5
+    slot: Slot | None = None
 
 
 class Configured(Generic[P, R]):
@@ -65,8 +69,9 @@ class Configured(Generic[P, R]):
         Raises:
             InvalidValue: the arguments do not fit, or one has no form in JSON.
         """
-        task = self._task
-        return Call(task.name, task.arguments.encode(args, kwargs), self._options, task.retry.max_attempts)
+        task, unique = self._task, self._options.unique
+        slot = slot_of(unique, task.name, partial(task.arguments.identity, args, kwargs)) if unique else None
+        return Call(task.name, task.arguments.encode(args, kwargs), self._options, task.retry.max_attempts, slot)
 
     def enqueue(self, *args: P.args, **kwargs: P.kwargs) -> Job[R]:
         """Stores a job that will call the task, and gives its handle."""
@@ -124,6 +129,7 @@ class Task(Generic[P, R]):
         expires: Seconds | datetime | None = None,
         max_attempts: int | UnsetType | None = UNSET,
         notes: Mapping[str, Any] | None = None,
+        unique: Uniqueness | UnsetType | None = UNSET,
     ) -> Configured[P, R]:
         """The same task, enqueued otherwise.
 
@@ -136,6 +142,7 @@ class Task(Generic[P, R]):
             expires: not after so long from now, or that moment: the job becomes EXPIRED when it has not begun by then.
             max_attempts: how often it may run; None for no limit.
             notes: a JSON object that is kept with the job.
+            unique: a `Unique`, `Debounce` or `Throttle`; None for as many jobs as there are calls.
         """
         own = self._options
         options = replace(
@@ -148,6 +155,7 @@ class Task(Generic[P, R]):
             expires=expires,
             max_attempts=max_attempts,
             notes=notes or {},
+            unique=own.unique if unique is UNSET else unique,
         )
         return Configured(self, options)
 
@@ -192,9 +200,12 @@ def new_job(call: Call[Any], identity: str, digest: bytes) -> NewJob:
         raise InvalidValue("give delay or at, not both")
     if options.notes and not is_native(dict(options.notes)):
         raise InvalidValue(f"notes must be a JSON object: texts as keys, JSON values; they are {options.notes!r}")
+    slot = call.slot
+    if slot and slot.rule is Rule.DEBOUNCE and (options.delay or options.at):
+        raise InvalidValue("a debounced call is due after its own wait: give neither delay nor at")
     max_attempts = call.max_attempts if options.max_attempts is UNSET else options.max_attempts
     expires = options.expires
-    if options.delay or options.at or expires is not None or options.notes:
+    if options.delay or options.at or expires is not None or options.notes or slot:
         return NewJob(
             identity,
             options.queue,
@@ -203,11 +214,14 @@ def new_job(call: Call[Any], identity: str, digest: bytes) -> NewJob:
             Arguments.codec,
             digest,
             options.priority,
-            delay=microseconds(options.delay, name="delay"),
+            delay=slot.wait if slot and slot.wait else microseconds(options.delay, name="delay"),
             due=instant(options.at, name="at") if options.at else None,
             expires_in=microseconds(expires, name="expires") if _is_length(expires) else None,
             expires=instant(expires, name="expires") if isinstance(expires, datetime) else None,
             max_attempts=max_attempts,
+            unique_key=slot.key if slot else None,
+            unique_scope=slot.scope if slot else UniqueScope.END,
+            unique_for=slot.period if slot else None,
             notes=options.notes,
         )
     return NewJob(
