@@ -10,6 +10,7 @@ from functools import partial
 from typing import Any, Concatenate, ParamSpec, Self, TypeVar, overload
 
 from longshore import registry
+from longshore.admin import Admin
 from longshore.codecs import JsonCodec, is_native
 from longshore.codecs.json import canonical
 from longshore.context import Context
@@ -198,6 +199,11 @@ class Longshore:
             settings: see `longshore.worker.settings.WorkerSettings`.
         """
         return Worker(self, WorkerSettings(queues=tuple(queues), slots=slots, **settings))
+
+    @property
+    def admin(self) -> Admin:
+        """What operators see of the store and do to its jobs."""
+        return Admin(self)
 
     def transaction(self) -> AbstractContextManager[Any]:
         """A transaction of the store, to be given as ``tx``: commits at the end of the block, else rolls back."""

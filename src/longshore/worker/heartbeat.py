@@ -11,6 +11,7 @@ from functools import partial
 
 from longshore.errors import LeaseLost, StoreError
 from longshore.guard import Guard
+from longshore.history import HourLog
 from longshore.holders import Lease
 from longshore.worker.contact import Contact
 from longshore.worker.courier import Courier
@@ -41,6 +42,7 @@ class Heartbeat(threading.Thread):
         self._monotonic = monotonic
         self._contact = Contact(settings.heartbeat, settings.lease)
         self._upkeep = Upkeep(lease, settings)
+        self._hours = HourLog(lease.worker, courier.tally)
         self._ended = threading.Event()
 
     def run(self) -> None:
@@ -48,7 +50,7 @@ class Heartbeat(threading.Thread):
         while not self._ended.wait(self._beat()):
             pass
         if self._store is not None:
-            self._store.close()
+            self._write_last(self._store)
 
     def stop(self) -> None:
         """Ends the thread at its next turn."""
@@ -61,6 +63,7 @@ class Heartbeat(threading.Thread):
                 self._store = self._connect()
             self._lease.renew(self._store)
             self._courier.look_at_held()
+            self._hours.write(self._store)
             self._upkeep.work(self._store, may_rescue=partial(self._may_rescue, self._store))
         except LeaseLost as error:
             _log.warning("%s", error)
@@ -72,6 +75,14 @@ class Heartbeat(threading.Thread):
             _log.exception("no heartbeat")
             return self._again()
         return self._settings.heartbeat
+
+    def _write_last(self, store: Guard) -> None:
+        try:
+            self._hours.write(store)
+        except StoreError as error:
+            _log.warning("the last counts of %s are not written: %s", self._lease.worker, error)
+        finally:
+            store.close()
 
     def _again(self) -> float:
         self._contact.broken()

@@ -1,0 +1,24 @@
+"""What operators see of a store and do to its jobs: the same on every store, at any size of it.
+
+`Reading` looks, `Acting` does, `Admin` is both and runs single jobs in the foreground; users hold it as ``app.admin``.
+"""
+
+from longshore.admin.acting import Fate, Verdict
+from longshore.admin.admin import Admin
+from longshore.admin.reading import JobPage
+from longshore.admin.values import Failure, FailurePage, HeldJob, Stats, Unserved, WorkerInfo
+from longshore.history import Hour
+
+__all__ = [
+    "Admin",
+    "Failure",
+    "FailurePage",
+    "Fate",
+    "HeldJob",
+    "Hour",
+    "JobPage",
+    "Stats",
+    "Unserved",
+    "Verdict",
+    "WorkerInfo",
+]
