@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Generator
+from pathlib import Path
 
 import pytest
 
@@ -13,6 +14,7 @@ MAY_BE_SKIPPED = (
     "the store cannot tell what it examines",
     "a live handle cannot be given to another process",
 )
+KIT = Path(__file__).parent
 PATIENCE = 600
 """Seconds for tests that look for the shortest failing sequence, or build a large backlog, where tests have a limit."""
 
@@ -36,7 +38,7 @@ def pytest_configure(config: pytest.Config) -> None:
     if form:
         report = Report(config.getoption("--longshore-url"), config.getoption("--longshore-driver"))
         config.pluginmanager.register(report, "longshore report")
-        config.add_cleanup(lambda: print_report(report, form))
+        config.add_cleanup(lambda: print_report(report, form) if report.proofs or report.problems else None)
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
@@ -53,12 +55,22 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 
 
 @pytest.hookimpl(wrapper=True)
-def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestReport, pytest.TestReport]:
-    """A skip for any other reason is a failure: it would look as if something had been proven."""
+def pytest_runtest_makereport(
+    item: pytest.Item, call: pytest.CallInfo[None]
+) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """Where the kit skips for another reason, that is a failure: it would look as if something had been proven. A
+    fixture of the driver's author may skip, for want of a server."""
     report = yield
-    if report.skipped and layer_of(item) is not None and isinstance(report.longrepr, tuple):
-        _, _, reason = report.longrepr
-        if not any(allowed in reason for allowed in MAY_BE_SKIPPED):
+    if report.skipped and layer_of(item) is not None and call.excinfo and isinstance(report.longrepr, tuple):
+        reason = report.longrepr[2]
+        if _is_by_the_kit(call.excinfo) and not any(allowed in reason for allowed in MAY_BE_SKIPPED):
             report.outcome = "failed"
             report.longrepr = f"a test of the kit may be skipped only for a feature that is not promised, not: {reason}"
     return report
+
+
+def _is_by_the_kit(raised: pytest.ExceptionInfo[BaseException]) -> bool:
+    """Whether it was raised in a file of the kit; pytest's own files, which pass it on, do not count."""
+    places = [Path(entry.path) for entry in raised.traceback]
+    own = [place for place in places if "_pytest" not in place.parts and "pluggy" not in place.parts]
+    return bool(own) and own[-1].is_relative_to(KIT)
