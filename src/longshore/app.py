@@ -11,7 +11,7 @@ from typing import Any, Concatenate, ParamSpec, Self, TypeVar, overload
 
 from longshore import registry
 from longshore.admin import Admin
-from longshore.codecs import JsonCodec, is_native
+from longshore.codecs import JSON, Choice, Codec, TypedCodec, is_native
 from longshore.codecs.json import canonical
 from longshore.context import Context
 from longshore.contract import EVERY, By, Clock, Features, State, Where
@@ -28,7 +28,6 @@ from longshore.worker.worker import Worker
 
 P = ParamSpec("P")
 R = TypeVar("R")
-_ANYTHING: JsonCodec[Any] = JsonCodec(Any)
 _DEFAULT_RETRY = Retry()
 
 
@@ -43,6 +42,8 @@ class Longshore:
         max_payload: bytes of the largest arguments or result.
         migrate: whether the store's schema is created and brought up to date when it is opened.
         patience: seconds for which calls are repeated while the store is away.
+        codec: how arguments and results are stored: one of `longshore.codecs`, or the name of an installed one.
+        old_codecs: in which stored jobs may be besides; what needs no key is always read.
         clock: a test clock in place of the store's.
         options: the driver's own.
     """
@@ -55,6 +56,8 @@ class Longshore:
         max_payload: int = DEFAULT_MAX_PAYLOAD,
         migrate: bool = True,
         patience: float = 10.0,
+        codec: Codec[Any] | str = JSON,
+        old_codecs: Iterable[Codec[Any] | str] = (),
         clock: Clock | None = None,
         **options: Any,
     ) -> None:
@@ -64,6 +67,8 @@ class Longshore:
         self._max_payload = max_payload
         self._migrate = migrate
         self._patience = patience
+        self._choice = Choice(codec, old_codecs)
+        self._anything: TypedCodec[Any] = TypedCodec(self._choice, Any)
         self._clock = clock
         self._options = options
         self._locks: dict[int, threading.Lock] = {}
@@ -98,6 +103,8 @@ class Longshore:
         priority: int = 0,
         retry: Retry = _DEFAULT_RETRY,
         unique: Uniqueness | None = None,
+        codec: Codec[Any] | str | None = None,
+        secret: Iterable[str] = (),
     ) -> TaskDecorator: ...
     def task(
         self,
@@ -109,6 +116,8 @@ class Longshore:
         priority: int = 0,
         retry: Retry = _DEFAULT_RETRY,
         unique: Uniqueness | None = None,
+        codec: Codec[Any] | str | None = None,
+        secret: Iterable[str] = (),
     ) -> Any:
         """Registers a function as a task.
 
@@ -118,12 +127,16 @@ class Longshore:
             priority: of its jobs, higher first.
             retry: how it is retried.
             unique: whether and how long another call of it is the same job.
+            codec: how its arguments and results are stored, if not as the application's.
+            secret: names of arguments that are never shown.
 
         Raises:
             ConfigurationError: the name is taken, or the function cannot be a task.
             InvalidValue: the name is not one that a store could keep.
         """
-        decorator = TaskDecorator(self, name, Options(queue=queue, priority=priority, unique=unique), retry)
+        choice = self._choice if codec is None else self._choice.instead(codec)
+        options = Options(queue=queue, priority=priority, unique=unique)
+        decorator = TaskDecorator(self, name, options, retry, choice, secret)
         return decorator if function is None else decorator(function)
 
     def enqueue(self, call: Call[R], *, tx: Any = None) -> Job[R]:
@@ -174,9 +187,10 @@ class Longshore:
                 raise InvalidValue(
                     f"argument {name!r} of {task} must be a JSON value, since its task is not known here"
                 )
-        payload = _ANYTHING.encode(given)
+        payload = self._anything.encode(given)
         slot = slot_of(options.unique, task, partial(_identity, given)) if options and options.unique else None
-        return Call(task, payload, options or Options(), slot=slot)
+        codec, fingerprint = self._anything.name, self._anything.fingerprint(payload)
+        return Call(task, payload, options or Options(), slot=slot, codec=codec, fingerprint=fingerprint)
 
     def job(self, identity: str) -> Job[Any]:
         """The handle of the job with this id; whether there is one, its `Job.info` tells."""
@@ -248,10 +262,10 @@ class Longshore:
         self.close()
         self._target = target
 
-    def result_codec(self, task: str) -> JsonCodec[Any]:
-        """How results of a task are stored: as annotated if the task is registered here."""
+    def result_codec(self, task: str) -> TypedCodec[Any]:
+        """How results of a task are stored, and read: as annotated if the task is registered here."""
         known = self.tasks.get(task)
-        return known.result_codec if known else _ANYTHING
+        return known.result_codec if known else self._anything
 
     def task_named(self, name: str) -> Task[..., Any]:
         """The task that is registered under a name.
@@ -269,11 +283,21 @@ class Longshore:
 class TaskDecorator:
     """What ``@app.task(…)`` with options gives."""
 
-    def __init__(self, app: Longshore, name: str | None, options: Options, retry: Retry) -> None:
+    def __init__(
+        self,
+        app: Longshore,
+        name: str | None,
+        options: Options,
+        retry: Retry,
+        choice: Choice,
+        secret: Iterable[str],
+    ) -> None:
         self._app = app
         self._name = name
         self._options = options
         self._retry = retry
+        self._choice = choice
+        self._secret = secret
 
     @overload
     def __call__(self, function: Callable[Concatenate[Context, P], Awaitable[R]], /) -> Task[P, R]: ...
@@ -290,7 +314,15 @@ class TaskDecorator:
         check_text(name, "a task's name")
         if name in self._app.tasks:
             raise ConfigurationError(f"a task named {name!r} is registered already: give name= to one of the two")
-        task: Task[..., Any] = Task(self._app, function, name=name, options=self._options, retry=self._retry)
+        task: Task[..., Any] = Task(
+            self._app,
+            function,
+            name=name,
+            options=self._options,
+            retry=self._retry,
+            choice=self._choice,
+            secret=self._secret,
+        )
         self._app.tasks[name] = task
         return task
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Protocol
 
-from longshore.codecs import JsonCodec
+from longshore.codecs import TypedCodec
 from longshore.guard import Guard
 from longshore.tasks import Task
 
@@ -23,5 +23,5 @@ class Application(Protocol):
     def another_store(self) -> Guard:
         """Another connection to it, whose calls are not repeated."""
 
-    def result_codec(self, task: str) -> JsonCodec[Any]:
-        """How results of a task are stored."""
+    def result_codec(self, task: str) -> TypedCodec[Any]:
+        """How results of a task are stored, and read."""

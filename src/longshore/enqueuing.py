@@ -39,7 +39,9 @@ def enqueue_calls(
 
 
 def _digest(call: Call[Any]) -> bytes:
-    return blake2b(call.payload, digest_size=16, key=call.task.encode(errors="replace")[:64]).digest()
+    return blake2b(
+        call.fingerprint or call.payload, digest_size=16, key=call.task.encode(errors="replace")[:64]
+    ).digest()
 
 
 class _Held:

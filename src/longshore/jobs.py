@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from typing import Any, Generic, Protocol, TypeVar
 
-from longshore.codecs import JsonCodec
+from longshore.codecs import TypedCodec
 from longshore.context import Context
 from longshore.contract import ENDED, SECOND, UNENDED, Change, State, StoredJob, Where
 from longshore.durations import Seconds, microseconds
@@ -24,18 +24,17 @@ class Desk(Protocol):
     def store(self) -> Guard:
         """The store that the job is in."""
 
-    def result_codec(self, task: str) -> JsonCodec[Any]:
-        """How results of a task are stored."""
+    def result_codec(self, task: str) -> TypedCodec[Any]:
+        """How results of a task are stored, and read."""
 
 
 class Job(Generic[R]):
     """The handle of a job: its id, and what to ask the store about it. Nothing is read until it is asked for."""
 
-    __slots__ = ("_app", "_codec", "id")
+    __slots__ = ("_app", "id")
 
-    def __init__(self, app: Desk, identity: str, codec: JsonCodec[R] | None = None) -> None:
+    def __init__(self, app: Desk, identity: str) -> None:
         self._app = app
-        self._codec = codec
         self.id = identity
 
     def __repr__(self) -> str:
@@ -78,9 +77,10 @@ class Job(Generic[R]):
         if job.state is not State.SUCCEEDED:
             info = info_of(job, self._app.store.now())
             raise JobFailed(f"job {job.id} ({job.task}) is {info.shown_as}: {info.error or 'no error was recorded'}")
-        if job.result is None:
+        if job.result is None or job.result_codec is None:
             return None  # type: ignore[return-value]
-        return (self._codec or self._app.result_codec(job.task)).decode(job.result)
+        result: R = self._app.result_codec(job.task).decode(job.result, job.result_codec)
+        return result
 
     def _read(self) -> StoredJob:
         found = self._app.store.select(Where(ids=(self.id,)), limit=1).jobs

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from datetime import datetime
 from functools import partial
 from typing import Any, Generic, ParamSpec, Protocol, TypeGuard, TypeVar
@@ -11,9 +11,9 @@ from typing import Any, Generic, ParamSpec, Protocol, TypeGuard, TypeVar
 from msgspec import UNSET, Struct, UnsetType
 from msgspec.structs import replace
 
-from longshore.arguments import Arguments, hints_of, result_codec
-from longshore.codecs import JsonCodec, is_native
-from longshore.contract import NewJob, UniqueScope
+from longshore.arguments import Arguments, hints_of, result_codec, unreadable_call
+from longshore.codecs import JSON, Choice, TypedCodec, is_native
+from longshore.contract import NewJob, StoredJob, UniqueScope
 from longshore.durations import Seconds, instant, microseconds
 from longshore.errors import ConfigurationError, InvalidValue
 from longshore.jobs import Job
@@ -54,6 +54,12 @@ class Call(Struct, Generic[R], frozen=True, gc=False):
     options: Options
     max_attempts: int | None = 5
     slot: Slot | None = None
+    codec: str = JSON.name
+    fingerprint: bytes = b""
+    """Equal where the arguments are; empty: the payload is."""
+
+    def __repr__(self) -> str:
+        return f"<Call {self.task}>"  # Arguments may be secret.
 
 
 class Configured(Generic[P, R]):
@@ -71,7 +77,10 @@ class Configured(Generic[P, R]):
         """
         task, unique = self._task, self._options.unique
         slot = slot_of(unique, task.name, partial(task.arguments.identity, args, kwargs)) if unique else None
-        return Call(task.name, task.arguments.encode(args, kwargs), self._options, task.retry.max_attempts, slot)
+        arguments = task.arguments
+        payload = arguments.encode(args, kwargs)
+        most = task.retry.max_attempts
+        return Call(task.name, payload, self._options, most, slot, arguments.codec, arguments.fingerprint(payload))
 
     def enqueue(self, *args: P.args, **kwargs: P.kwargs) -> Job[R]:
         """Stores a job that will call the task, and gives its handle."""
@@ -82,15 +91,23 @@ class Task(Generic[P, R]):
     """A function that jobs run. Calling the task calls the function, here and now."""
 
     def __init__(
-        self, app: Enqueuer, function: Callable[..., Any], *, name: str, options: Options, retry: Retry
+        self,
+        app: Enqueuer,
+        function: Callable[..., Any],
+        *,
+        name: str,
+        options: Options,
+        retry: Retry,
+        choice: Choice,
+        secret: Iterable[str] = (),
     ) -> None:
         self.app = app
         self.name = name
         self.retry = retry
         self.function = function
         self.takes_context = takes_context(function)
-        self.arguments = Arguments(function, skip_first=self.takes_context)
-        self.result_codec: JsonCodec[R] = result_codec(function)
+        self.arguments = Arguments(function, skip_first=self.takes_context, choice=choice, secret=secret)
+        self.result_codec: TypedCodec[R] = result_codec(function, choice)
         self._options = options
         self._plain: Configured[P, R] = Configured(self, options)
         self.__doc__ = function.__doc__
@@ -160,6 +177,15 @@ class Task(Generic[P, R]):
         return Configured(self, options)
 
 
+def shown_call(tasks: Mapping[str, Task[..., Any]], job: StoredJob) -> str:
+    """The call that a job makes, as people may see it: secret arguments are hidden, and all of them where the task, and
+    so which are secret, is not known."""
+    task = tasks.get(job.task)
+    if task is None:
+        return unreadable_call(job.task, job.payload, job.codec)
+    return task.arguments.shown(job.payload, job.codec)
+
+
 def takes_context(function: Callable[..., Any]) -> bool:
     """Whether the first parameter is annotated as the `Context`."""
     first = next(iter(inspect.signature(function).parameters), None)
@@ -211,7 +237,7 @@ def new_job(call: Call[Any], identity: str, digest: bytes) -> NewJob:
             options.queue,
             call.task,
             call.payload,
-            Arguments.codec,
+            call.codec,
             digest,
             options.priority,
             delay=slot.wait if slot and slot.wait else microseconds(options.delay, name="delay"),
@@ -229,7 +255,7 @@ def new_job(call: Call[Any], identity: str, digest: bytes) -> NewJob:
         options.queue,
         call.task,
         call.payload,
-        Arguments.codec,
+        call.codec,
         digest,
         options.priority,
         max_attempts=max_attempts,

@@ -115,7 +115,7 @@ def _prepare(
     began = time.monotonic()
     try:
         task = _task_of(app, job)
-        args, kwargs = task.arguments.decode(job.payload)
+        args, kwargs = task.arguments.decode(job.payload, job.codec)
     except Exception as error:  # noqa: BLE001 - what is stored may be anything, and a type's own hook may raise anything
         caught(error)
         return _failure(job, error, began, _at_least_unreadable(app, job, error))
@@ -123,14 +123,14 @@ def _prepare(
 
 
 def _raised(run: _Prepared, error: BaseException) -> Change:
-    job = run.job
+    job, hide = run.job, _hider(run.task, run.job)
     if isinstance(error, Snooze):
         return move(SNOOZE, job, {"delay": microseconds(error.delay)})
     if isinstance(error, Cancelled):
-        return _ended(STOP, job, error, run.began)
+        return _ended(STOP, job, error, run.began, hide=hide)
     if isinstance(error, Interrupted) and not isinstance(error, TimedOut):
         return move(RELEASE, job)
-    return _failure(job, error, run.began, _delay(run.task, job, error))
+    return _failure(job, error, run.began, _delay(run.task, job, error), hide)
 
 
 def _task_of(app: Application, job: StoredJob) -> Task[..., Any]:
@@ -159,9 +159,9 @@ def _finish(app: Application, task: Task[..., Any], job: StoredJob, result: Any,
         data = codec.encode(result)
         if len(data) > app.store.max_payload:
             raise TooLarge(f"its result takes {len(data):,} bytes, more than the {app.store.max_payload:,} allowed")
-        codec.decode(data)  # Who asks for the result must get one that is what the task says it returns.
+        codec.decode(data, codec.name)  # Who asks for the result must get one that is what the task says it returns.
     except Exception as error:  # noqa: BLE001 - a result's own method for its form in JSON may raise anything
-        return _ended(DISCARD, job, error, began)
+        return _ended(DISCARD, job, error, began, hide=_hider(task, job))
     return move(FINISH, job, {"result": data, "result_codec": codec.name})
 
 
@@ -187,13 +187,26 @@ def _delay_by(retry: Retry, job: StoredJob, error: BaseException) -> Duration | 
     return None if delay is None else microseconds(delay, name="delay")
 
 
-def _failure(job: StoredJob, error: BaseException, began: float, delay: Duration | None) -> Change:
+def _failure(
+    job: StoredJob, error: BaseException, began: float, delay: Duration | None, hide: Callable[[str], str] = str
+) -> Change:
     if delay is not None:
-        return _ended(FAIL, job, error, began, {"delay": delay})
-    return _ended(DISCARD if isinstance(error, Discard) else GIVE_UP, job, error, began)
+        return _ended(FAIL, job, error, began, {"delay": delay}, hide)
+    return _ended(DISCARD if isinstance(error, Discard) else GIVE_UP, job, error, began, hide=hide)
 
 
-def _ended(event: Event, job: StoredJob, error: BaseException, began: float, fields: Fields | None = None) -> Change:
+def _hider(task: Task[..., Any], job: StoredJob) -> Callable[[str], str]:
+    return task.arguments.hider(job.payload, job.codec)
+
+
+def _ended(
+    event: Event,
+    job: StoredJob,
+    error: BaseException,
+    began: float,
+    fields: Fields | None = None,
+    hide: Callable[[str], str] = str,
+) -> Change:
     started = job.started or 0
     record = Attempt(
         _outcome(event, error),
@@ -202,8 +215,8 @@ def _ended(event: Event, job: StoredJob, error: BaseException, began: float, fie
         job.holder or "",
         started,
         started + int((time.monotonic() - began) * SECOND),
-        _message(error),
-        "".join(traceback.format_exception(error)),
+        hide(_message(error)),
+        hide("".join(traceback.format_exception(error))),
     )
     return move(event, job, {"attempt_record": _encoded(record), **(fields or {})})
 
