@@ -19,19 +19,22 @@ Perform = Callable[[StoredJob], Change]
 class SlotThread(threading.Thread):
     """One thread, running one job at a time."""
 
-    def __init__(self, number: int, runs: SimpleQueue[Run | None], perform: Perform, ended: Report) -> None:
+    def __init__(
+        self, number: int, following: Callable[[SlotThread], Run | None], perform: Perform, report: Report
+    ) -> None:
         super().__init__(name=f"longshore-slot-{number}", daemon=True)
-        self._runs = runs
+        self.was_on = False
+        self._following = following
         self._perform = perform
-        self._ended = ended
+        self._report = report
         self._guard = threading.Lock()
         self._current: Run | None = None
 
     def run(self) -> None:
         """Takes runs until it is given None."""
-        while (run := self._runs.get()) is not None:
+        while (run := self._following(self)) is not None:
             change = self._perform_interruptibly(run)
-            self._ended(run, change, run.seconds())
+            self._report(run, change, run.seconds())
 
     def interrupt(self, run: Run, reason: type[Interrupted]) -> None:
         """Raises ``reason`` inside the run, if it is still on."""
@@ -63,6 +66,10 @@ class Slots:
 
     Threads begin when they are first needed, and so does the event loop: who runs ``async def`` tasks alone has no
     threads but that of the loop, and who runs none has no loop.
+
+    A thread that has ended a run takes the next itself. Sleeping ones are roused one at a time, and each, once awake,
+    rouses the next: short runs are all taken by one thread before a second is awake, long ones begin as fast as threads
+    wake.
     """
 
     def __init__(self, number: int, perform: Perform, perform_async: PerformAsync, report: Report) -> None:
@@ -73,16 +80,18 @@ class Slots:
         self._lock = threading.Lock()
         self._line: deque[Run] = deque()
         self._free = number
-        self._in_threads = 0
-        self._for_threads: SimpleQueue[Run | None] = SimpleQueue()
         self._threads: list[SlotThread] = []
+        self._asleep = 0
+        self._is_rousing = False
+        self._bell: SimpleQueue[None] = SimpleQueue()
+        self._stopped = False
         self._loop: Loop | None = None
 
     def put(self, run: Run) -> None:
         """Lines up a run; it begins at once if a slot is free."""
         with self._lock:
             self._line.append(run)
-            self._fill()
+            self._advance()
 
     def waiting(self) -> int:
         """How many runs have not begun."""
@@ -100,34 +109,63 @@ class Slots:
     def stop(self) -> None:
         """Lets each thread, and the event loop, end after the runs that they are in."""
         with self._lock:
+            self._stopped = True
             for _ in self._threads:
-                self._for_threads.put(None)
+                self._bell.put(None)
             if self._loop is not None:
                 self._loop.end()
 
-    def _fill(self) -> None:
-        while self._free and self._line:
+    def _advance(self) -> None:
+        """Begins what is first in line, as far as slots are free."""
+        while self._free and self._line and self._line[0].on_loop:
             self._free -= 1
-            self._begin(self._line.popleft())
+            self._begin_on_loop(self._line.popleft())
+        if self._free and self._line and not self._is_rousing:
+            self._rouse()
 
-    def _begin(self, run: Run) -> None:
-        if run.on_loop:
-            if self._loop is None:
-                self._loop = Loop(self._perform_async, self._ended)
-                self._loop.start()
-            self._loop.begin(run)
-            return
-        self._in_threads += 1
-        if self._in_threads > len(self._threads):
-            thread = SlotThread(len(self._threads), self._for_threads, self._perform, self._ended)
+    def _rouse(self) -> None:
+        if self._asleep:
+            self._is_rousing = True
+            self._asleep -= 1
+            self._bell.put(None)
+        elif len(self._threads) < self.number:
+            self._is_rousing = True
+            thread = SlotThread(len(self._threads), self._following, self._perform, self._report)
             self._threads.append(thread)
             thread.start()
-        self._for_threads.put(run)
 
-    def _ended(self, run: Run, change: Change | None, seconds: float) -> None:
+    def _following(self, thread: SlotThread) -> Run | None:
+        """The next run of a thread, once there is one; None when it should end."""
+        while True:
+            with self._lock:
+                if thread.was_on:
+                    thread.was_on = False
+                    self._free += 1
+                else:
+                    self._is_rousing = False
+                run = self._next_in_line()
+                if run is not None or self._stopped:
+                    thread.was_on = run is not None
+                    return run
+                self._asleep += 1
+            self._bell.get()
+
+    def _next_in_line(self) -> Run | None:
+        run: Run | None = None
+        if self._free and self._line and not self._line[0].on_loop:
+            self._free -= 1
+            run = self._line.popleft()
+        self._advance()
+        return run
+
+    def _begin_on_loop(self, run: Run) -> None:
+        if self._loop is None:
+            self._loop = Loop(self._perform_async, self._ended_on_loop)
+            self._loop.start()
+        self._loop.begin(run)
+
+    def _ended_on_loop(self, run: Run, change: Change | None, seconds: float) -> None:
         with self._lock:
             self._free += 1
-            if not run.on_loop:
-                self._in_threads -= 1
-            self._fill()
+            self._advance()
         self._report(run, change, seconds)
