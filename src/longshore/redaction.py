@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from contextlib import suppress
 from typing import Any, Final
 
 from longshore.codecs import JSON
-from longshore.errors import InvalidValue
 
 HIDDEN: Final = "***"
 _MOST: Final = 200
@@ -36,7 +36,7 @@ def shown_error(error: Exception, secret: Collection[str]) -> str:
 def hider(values: Iterable[object]) -> Callable[[str], str]:
     """A function that replaces in a text whatever these values hold."""
     found = {text for value in values for text in _texts(value) if len(text) >= _LEAST}
-    forms = found | {form[1:-1] for text in found for form in (repr(text), JSON.encode(text).decode())}
+    forms = found | {form[1:-1] for text in found for form in (repr(text), json.dumps(text, ensure_ascii=False))}
     if not forms:
         return lambda text: text
     any_of_them = re.compile("|".join(re.escape(form) for form in sorted(forms, key=len, reverse=True)))
@@ -46,15 +46,19 @@ def hider(values: Iterable[object]) -> Callable[[str], str]:
 def _texts(value: object) -> Iterator[str]:
     if value is None or isinstance(value, bool):
         return
-    with suppress(InvalidValue):  # What has no form in JSON has one as text.
-        yield from _leaves(JSON.decode(JSON.encode(value)))
-    for form in (str, repr):
-        try:
-            yield form(value)
-        except Exception:  # noqa: BLE001 - what cannot be shown cannot be seen
-            continue
-    if isinstance(value, bytes):
-        yield value.decode(errors="replace")
+    for texts in (_as_stored, _as_shown):
+        with suppress(Exception):  # A value's own forms may raise anything; what has no form cannot be seen.
+            yield from texts(value)
+
+
+def _as_stored(value: object) -> list[str]:
+    return list(_leaves(JSON.decode(JSON.encode(value))))
+
+
+def _as_shown(value: object) -> list[str]:
+    if isinstance(value, str):
+        return [value]
+    return [str(value), repr(value), *([value.decode(errors="replace")] if isinstance(value, bytes) else [])]
 
 
 def _leaves(plain: object) -> Iterator[str]:

@@ -48,13 +48,13 @@ class Choice:
         Raises:
             UnknownCodec: none is known by this name.
         """
-        for codec in self._codecs:
+        for codec in self._layers():
             if codec.name == name:
                 return codec
         inner, _, wrapper = name.rpartition("+")
-        for known in self._wrappers():
-            if known.own_name == wrapper:
-                return known.around(self.named(inner))
+        for codec in self._layers():
+            if isinstance(codec, Wrapper) and codec.own_name == wrapper:
+                return codec.around(self.named(inner))
         raise UnknownCodec(f"no codec is known as {name!r}: list it in old_codecs, if this application has used it")
 
     def _by_name(self, name: str) -> Codec[Any]:
@@ -63,12 +63,13 @@ class Choice:
         except UnknownCodec:
             return load(name)
 
-    def _wrappers(self) -> Iterator[Wrapper]:
+    def _layers(self) -> Iterator[Codec[Any]]:
+        yield from self._codecs
         for codec in self._codecs:
             layer = codec
             while isinstance(layer, Wrapper):
-                yield layer
                 layer = layer.inner
+                yield layer
 
 
 class TypedCodec(Generic[T]):
