@@ -15,6 +15,7 @@ from longshore.codecs import JSON, Choice, Codec, TypedCodec, is_native
 from longshore.codecs.json import canonical
 from longshore.context import Context
 from longshore.contract import EVERY, By, Clock, Features, State, Where
+from longshore.durations import Seconds
 from longshore.enqueuing import enqueue_calls
 from longshore.errors import ConfigurationError, InvalidValue, LongshoreError, UnknownTask
 from longshore.guard import DEFAULT_MAX_PAYLOAD, Guard, check_text
@@ -102,6 +103,7 @@ class Longshore:
         queue: str = DEFAULT_QUEUE,
         priority: int = 0,
         retry: Retry = _DEFAULT_RETRY,
+        timeout: Seconds | None = None,
         unique: Uniqueness | None = None,
         codec: Codec[Any] | str | None = None,
         secret: Iterable[str] = (),
@@ -115,6 +117,7 @@ class Longshore:
         queue: str = DEFAULT_QUEUE,
         priority: int = 0,
         retry: Retry = _DEFAULT_RETRY,
+        timeout: Seconds | None = None,
         unique: Uniqueness | None = None,
         codec: Codec[Any] | str | None = None,
         secret: Iterable[str] = (),
@@ -126,6 +129,7 @@ class Longshore:
             queue: where its jobs go.
             priority: of its jobs, higher first.
             retry: how it is retried.
+            timeout: how long a run may take: then it is interrupted, and the attempt has failed.
             unique: whether and how long another call of it is the same job.
             codec: how its arguments and results are stored, if not as the application's.
             secret: names of arguments that are never shown.
@@ -136,7 +140,7 @@ class Longshore:
         """
         choice = self._choice if codec is None else self._choice.instead(codec)
         options = Options(queue=queue, priority=priority, unique=unique)
-        decorator = TaskDecorator(self, name, options, retry, choice, secret)
+        decorator = TaskDecorator(self, name, options, retry, timeout, choice, secret)
         return decorator if function is None else decorator(function)
 
     def enqueue(self, call: Call[R], *, tx: Any = None) -> Job[R]:
@@ -204,14 +208,18 @@ class Longshore:
             counts[State(state)] += number
         return counts
 
-    def worker(self, *, queues: Iterable[str] = (DEFAULT_QUEUE,), slots: int = 10, **settings: Any) -> Worker:
+    def worker(
+        self, *, queues: Iterable[str] | Mapping[str, int] = (DEFAULT_QUEUE,), slots: int = 10, **settings: Any
+    ) -> Worker:
         """A worker in this process: ``with app.worker():`` works in the background, ``.run()`` in the foreground.
 
         Args:
-            queues: whose jobs it takes, merged by priority.
+            queues: whose jobs it takes, merged by priority; with a weight for each, shared out by weight.
             slots: how many jobs run at a time.
             settings: see `longshore.worker.settings.WorkerSettings`.
         """
+        if isinstance(queues, Mapping):
+            settings["weights"] = queues
         return Worker(self, WorkerSettings(queues=tuple(queues), slots=slots, **settings))
 
     @property
@@ -289,6 +297,7 @@ class TaskDecorator:
         name: str | None,
         options: Options,
         retry: Retry,
+        timeout: Seconds | None,
         choice: Choice,
         secret: Iterable[str],
     ) -> None:
@@ -296,6 +305,7 @@ class TaskDecorator:
         self._name = name
         self._options = options
         self._retry = retry
+        self._timeout = timeout
         self._choice = choice
         self._secret = secret
 
@@ -320,6 +330,7 @@ class TaskDecorator:
             name=name,
             options=self._options,
             retry=self._retry,
+            timeout=self._timeout,
             choice=self._choice,
             secret=self._secret,
         )

@@ -56,6 +56,9 @@ class HolderRecord(Struct, frozen=True):
     slots: int = 0
     rescued_by: str | None = None
     tasks: tuple[str, ...] = ()
+    release: str = ""
+    status: str = ""
+    busy: int = 0
 
 
 class Lease:
@@ -65,6 +68,8 @@ class Lease:
         length: seconds.
         queues, slots: shown to operators.
         tasks: gives the names of the tasks it knows, shown too.
+        release: which release of the application runs, shown too.
+        doing: gives its status in a word, and how many of its slots are taken, when it was renewed last.
         announce: told each new name before it holds anything.
         monotonic: the process's own clock, in seconds.
     """
@@ -76,6 +81,8 @@ class Lease:
         queues: tuple[str, ...] = (),
         slots: int = 0,
         tasks: Callable[[], Iterable[str]] = tuple,
+        release: str = "",
+        doing: Callable[[], tuple[str, int]] = lambda: ("", 0),
         announce: Callable[[str], None] = lambda holder: None,
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
@@ -83,9 +90,10 @@ class Lease:
         self.holder = ""
         self._length = microseconds(length)
         self._tasks = tasks
+        self._doing = doing
         self._announce = announce
         self._monotonic = monotonic
-        self._about = HolderRecord(socket.gethostname(), os.getpid(), 0, queues, slots)
+        self._about = HolderRecord(socket.gethostname(), os.getpid(), 0, queues, slots, release=release)
         self._incarnations = count(1)
         self._lock = threading.Lock()
         self._version = 0
@@ -134,7 +142,10 @@ class Lease:
     def _renew(self, store: Guard) -> None:
         asked = self._monotonic()
         self._beat += 1
-        about = msgspec.structs.replace(self._about, beat=self._beat, tasks=tuple(sorted(self._tasks())))
+        status, busy = self._doing()
+        about = msgspec.structs.replace(
+            self._about, beat=self._beat, tasks=tuple(sorted(self._tasks())), status=status, busy=busy
+        )
         value = msgspec.json.encode(about)
         version = self._write(store, value, self._version)
         if version is None:
@@ -153,6 +164,17 @@ class Lease:
 def worker_topic(holder: str) -> str:
     """What is woken when the worker that holds jobs under this name is to look at them: somebody asked to cancel."""
     return f"worker:{holder.rpartition('.')[0]}"
+
+
+def idle_workers(store: Guard, queues: Iterable[str]) -> int:
+    """How many living workers of any of these queues had a free slot at their last heartbeat, of a thousand at most."""
+    wanted = set(queues)
+    idle = 0
+    for record in store.read(KIND):
+        about = msgspec.json.decode(record.value, type=HolderRecord)
+        if about.busy < about.slots and not wanted.isdisjoint(about.queues):
+            idle += 1
+    return idle
 
 
 def lapsed_holders(store: Guard) -> list[str]:

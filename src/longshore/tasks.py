@@ -13,7 +13,7 @@ from msgspec.structs import replace
 
 from longshore.arguments import Arguments, hints_of, result_codec, unreadable_call
 from longshore.codecs import JSON, Choice, TypedCodec, is_native
-from longshore.contract import NewJob, StoredJob, UniqueScope
+from longshore.contract import SECOND, NewJob, StoredJob, UniqueScope
 from longshore.durations import Seconds, instant, microseconds
 from longshore.errors import ConfigurationError, InvalidValue
 from longshore.jobs import Job
@@ -98,12 +98,14 @@ class Task(Generic[P, R]):
         name: str,
         options: Options,
         retry: Retry,
+        timeout: Seconds | None = None,
         choice: Choice,
         secret: Iterable[str] = (),
     ) -> None:
         self.app = app
         self.name = name
         self.retry = retry
+        self.timeout = None if timeout is None else microseconds(timeout, name="timeout") / SECOND
         self.function = function
         self.takes_context = takes_context(function)
         self.arguments = Arguments(function, skip_first=self.takes_context, choice=choice, secret=secret)

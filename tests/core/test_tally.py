@@ -32,21 +32,29 @@ def test_while_nothing_is_known_nothing_is_expected() -> None:
 
 def test_the_slots_begin_as_many_as_the_pace_allows() -> None:
     pace = Pace()
-    pace.took(0.01)
+    pace.took("work", 0.01)
     assert pace.expected(0.1, slots=4) == 40
 
 
 def test_a_slow_run_slows_the_expectation_at_once_and_a_series_settles_it() -> None:
     pace = Pace()
-    pace.took(0.001)
-    pace.took(10.0)
+    pace.took("work", 0.001)
+    pace.took("work", 10.0)
     assert pace.expected(0.1, slots=1) == 0
     for _ in range(200):
-        pace.took(0.01)
+        pace.took("work", 0.01)
     assert pace.expected(0.1, slots=1) in (9, 10)
 
 
 def test_runs_that_take_no_time_at_all_are_still_a_number() -> None:
     pace = Pace()
-    pace.took(0.0)
+    pace.took("work", 0.0)
     assert pace.expected(0.1, slots=1) == 10_000
+
+
+def test_each_task_has_a_pace_of_its_own() -> None:
+    pace = Pace()
+    assert pace.of("slow") is None
+    pace.took("slow", 2.0)
+    pace.took("quick", 0.001)
+    assert (pace.of("slow"), pace.of("quick"), pace.of("unknown")) == (2.0, 0.001, None)

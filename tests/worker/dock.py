@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import os
 import threading
+from contextlib import suppress
 from pathlib import Path
 
-from longshore import Context, Longshore
+from longshore import Context, Longshore, Retry
 from longshore.worker.performing import Interrupted
 
 app = Longshore("memory://")
@@ -57,3 +58,13 @@ def leave_a_process_behind(pipe: str) -> None:
         os._exit(0)
     tell(pipe, "forked", "-", os.getpid())
     wait_until_open(pipe)
+
+
+@app.task(timeout=0.2, retry=Retry(max_attempts=1))
+def never_end(pipe: str) -> None:
+    """Ends only with its process."""
+    tell(pipe, "never", "-", os.getpid())
+    pause = threading.Event()
+    while True:
+        with suppress(Interrupted):
+            pause.wait(0.01)

@@ -189,7 +189,7 @@ def test_a_run_that_was_interrupted_before_it_began_never_does(app: FaultyApp, g
     stopping.start()
     courier = worker._courier
     assert courier is not None
-    while not all(run.reason for run in list(courier._known.values())):
+    while not all(run.reason for run in list(courier._ledger.known.values())):
         threading.Event().wait(0.005)
     gate.open()
     stopping.join(10)

@@ -122,11 +122,11 @@ def test_what_was_taken_and_does_not_begin_is_given_to_others(connect: Connect, 
 def test_a_stalled_pace_expects_nothing_until_a_run_has_ended() -> None:
     pace = Pace()
     assert pace.expected(0.1, slots=10) == 0
-    pace.took(0.001)
+    pace.took("work", 0.001)
     assert pace.expected(0.1, slots=10) == 1_000
     pace.stalled()
     assert pace.expected(0.1, slots=10) == 0
-    pace.took(0.001)
+    pace.took("work", 0.001)
     assert pace.expected(0.1, slots=10) == 1_000
 
 

@@ -12,6 +12,7 @@ import signal
 import sys
 import threading
 from types import FrameType
+from typing import Final
 
 import msgspec
 from msgspec import Struct
@@ -20,7 +21,9 @@ from longshore.loading import load_app
 from longshore.worker.settings import WorkerSettings
 from longshore.worker.worker import Worker
 
-_STDIN = 0
+RETIRED: Final = 75
+"""The exit code of a process that asks to be replaced by a new one."""
+_STDIN: Final = 0
 
 
 class Orders(Struct, frozen=True):
@@ -50,7 +53,7 @@ def main() -> int:
     threading.Thread(target=_stop_with_supervisor, args=(worker,), name="longshore-orders", daemon=True).start()
     worker.run(until_empty=orders.until_empty)
     app.close()
-    return 0
+    return RETIRED if worker.retired else 0
 
 
 def _stop_on_signals(worker: Worker) -> None:

@@ -22,7 +22,7 @@ from longshore.durations import microseconds
 from longshore.errors import ConfigurationError, StoreError
 from longshore.holders import end_lease, rescue
 from longshore.loading import load_app
-from longshore.processes.child import Orders
+from longshore.processes.child import RETIRED, Orders
 from longshore.worker.settings import WorkerSettings
 
 _log = logging.getLogger("longshore.supervisor")
@@ -49,6 +49,9 @@ class Child:
                 pass_fds=[write],
                 start_new_session=True,
             )
+        except OSError:
+            os.close(self.report)
+            raise
         finally:
             os.close(write)
         assert self.process.stdin is not None
@@ -84,7 +87,8 @@ class Child:
 class Supervisor:
     """Runs ``processes`` workers of an application until it is told to stop.
 
-    One that dies is replaced, and its jobs are freed at once. If the supervisor itself is killed, the workers notice,
+    One that dies is replaced, and its jobs are freed at once; so is one that has worked enough (see `WorkerSettings`),
+    or has a run that goes on after its time. If the supervisor itself is killed, the workers notice,
     finish what they run, and end.
 
     Args:
@@ -109,6 +113,7 @@ class Supervisor:
             self._app.use(url)
         self._settings = settings or WorkerSettings()
         self._orders = Orders(app, self._settings, -1, tuple(sys.path), url, until_empty)
+        self._ends_by_itself = until_empty or self._settings.idle_timeout is not None
         self._count = processes
         self._children: list[Child] = []
         self._selector = selectors.DefaultSelector()
@@ -175,7 +180,13 @@ class Supervisor:
             self._start()
 
     def _start(self) -> None:
-        child = Child(self._orders)
+        try:
+            child = Child(self._orders)
+        except OSError as error:
+            _log.warning("no worker process could be started: %s", error)
+            self._deaths += 1
+            self._start_later()
+            return
         self._children.append(child)
         self._selector.register(child.report, selectors.EVENT_READ, child)
 
@@ -222,15 +233,20 @@ class Supervisor:
         code = child.end()
         if code != 0:
             self._free(child, code)
-        if self._stops or (code == 0 and self._orders.until_empty):
+        if self._stops or (code == 0 and self._ends_by_itself):
             return
-        self._deaths = self._deaths + 1 if time.monotonic() - child.began < _STEADY else 0
+        died_early = code != RETIRED and time.monotonic() - child.began < _STEADY
+        self._deaths = self._deaths + 1 if died_early else 0
+        self._start_later()
+
+    def _start_later(self) -> None:
         pause = min(0.5 * 2 ** min(self._deaths, 6), _LONGEST_PAUSE) if self._deaths else 0.0
         self._start_at.append(time.monotonic() + pause)
 
     def _free(self, child: Child, code: int) -> None:
-        how = f"signal {-code}" if code < 0 else f"exit code {code}"
-        _log.warning("worker process %d died (%s)", child.process.pid, how)
+        if code != RETIRED:
+            how = f"signal {-code}" if code < 0 else f"exit code {code}"
+            _log.warning("worker process %d died (%s)", child.process.pid, how)
         try:
             for holder in child.holders:
                 end_lease(self._app.store, holder)

@@ -146,6 +146,14 @@ def _awaited(coroutine: Any) -> Any:
     return asyncio.run(coroutine)
 
 
+def timed_out(app: Application, job: StoredJob) -> Change:
+    """The change that settles a run which goes on after its time, and after it was interrupted."""
+    error = TimedOut("it has not ended within its time limit, and not when it was interrupted")
+    task = app.tasks.get(job.task)
+    delay = None if task is None else _delay(task, job, error)
+    return _failure(job, error, time.monotonic(), delay)
+
+
 def not_storable(job: StoredJob, error: Exception) -> Change:
     """The change that settles a run whose outcome the store can never take."""
     return _ended(GIVE_UP, job, error, time.monotonic())

@@ -24,14 +24,18 @@ class Report(Protocol):
 
 
 class Run:
-    """A claimed job on its way through a worker; ``taken`` and ``began`` are by the process's own clock."""
+    """A claimed job on its way through a worker; ``taken`` and ``began`` are by the process's own clock.
 
-    __slots__ = ("began", "job", "on_loop", "place", "reason", "taken")
+    One that ``on_loop`` runs on the event loop, another in a thread; ``timeout`` is how many seconds it may be on.
+    """
 
-    def __init__(self, job: StoredJob, taken: float, *, on_loop: bool = False) -> None:
+    __slots__ = ("began", "job", "on_loop", "place", "reason", "taken", "timeout")
+
+    def __init__(self, job: StoredJob, taken: float, *, on_loop: bool = False, timeout: float | None = None) -> None:
         self.job = job
         self.taken = taken
         self.on_loop = on_loop
+        self.timeout = timeout
         self.began: float | None = None
         self.place: Place | None = None
         self.reason: type[Interrupted] | None = None

@@ -34,27 +34,35 @@ class Tally:
 
 
 class Pace:
-    """How long a run takes, as a moving average."""
+    """How long the runs of each task take, as moving averages."""
 
     _WEIGHT = 0.1
     _LEAST_SECONDS = 1e-5
 
     def __init__(self) -> None:
-        self._mean: float | None = None
+        self._of_all: float | None = None
+        self._of_task: dict[str, float] = {}
         self._is_stalled = False
 
     def stalled(self) -> None:
         """What was taken ahead did not begin in time: nothing is expected to begin until a run has ended."""
         self._is_stalled = True
 
-    def took(self, seconds: float) -> None:
+    def took(self, task: str, seconds: float) -> None:
         """A run took so long."""
         self._is_stalled = False
-        mean = self._mean
-        self._mean = seconds if mean is None else mean + self._WEIGHT * (seconds - mean)
+        self._of_all = self._moved(self._of_all, seconds)
+        self._of_task[task] = self._moved(self._of_task.get(task), seconds)
+
+    def of(self, task: str) -> float | None:
+        """How many seconds a run of the task takes; None while nothing is known."""
+        return self._of_task.get(task)
 
     def expected(self, seconds: float, slots: int) -> int:
         """How many runs the slots will begin within so many seconds; 0 while nothing is known."""
-        if self._mean is None or self._is_stalled:
+        if self._of_all is None or self._is_stalled:
             return 0
-        return int(slots * seconds / max(self._mean, self._LEAST_SECONDS))
+        return int(slots * seconds / max(self._of_all, self._LEAST_SECONDS))
+
+    def _moved(self, mean: float | None, seconds: float) -> float:
+        return seconds if mean is None else mean + self._WEIGHT * (seconds - mean)

@@ -9,13 +9,15 @@ from functools import partial
 from typing import Self
 
 from longshore.application import Application
+from longshore.contract import StoredJob
 from longshore.errors import StoreError
 from longshore.guard import Guard
 from longshore.holders import Lease, worker_topic
 from longshore.worker.courier import Courier
 from longshore.worker.ear import Ear
 from longshore.worker.heartbeat import Heartbeat
-from longshore.worker.performing import is_async, perform, perform_async
+from longshore.worker.performing import is_async, perform, perform_async, timed_out
+from longshore.worker.runs import Run
 from longshore.worker.settings import WorkerSettings
 from longshore.worker.slots import Slots
 from longshore.worker.tally import Tally
@@ -35,7 +37,13 @@ class Worker:
         self._app = app
         self._settings = settings
         self._lease = Lease(
-            settings.lease, queues=settings.queues, slots=settings.slots, tasks=lambda: app.tasks, announce=announce
+            settings.lease,
+            queues=settings.queues,
+            slots=settings.slots,
+            tasks=lambda: app.tasks,
+            release=settings.release,
+            doing=self._doing,
+            announce=announce,
         )
         self._thread: threading.Thread | None = None
         self._courier: Courier | None = None
@@ -53,6 +61,11 @@ class Worker:
     def holder(self) -> str:
         """Under which name it holds jobs now."""
         return self._lease.holder
+
+    @property
+    def retired(self) -> str | None:
+        """Why it has ended, or is about to, so that a new process takes its place; None if it has not."""
+        return self._courier.retired if self._courier else None
 
     @property
     def tally(self) -> Tally:
@@ -92,6 +105,9 @@ class Worker:
         """Begins the same and returns at once: for signal handlers. ``now`` interrupts what runs without waiting."""
         self._drain(0.0 if now else self._settings.drain)
 
+    def _doing(self) -> tuple[str, int]:
+        return self._courier.doing() if self._courier else ("starting", 0)
+
     def _drain(self, seconds: float) -> None:
         self._is_stopping = True
         if self._courier is not None:
@@ -106,8 +122,10 @@ class Worker:
             self._lease,
             self._settings,
             lambda: frozenset(self._app.tasks),
-            is_async=partial(is_async, self._app),
+            self._make_run,
+            partial(timed_out, self._app),
         )
+        courier.claiming.check(store.driver.limits.claims)
         courier.slots = Slots(
             self._settings.slots, partial(perform, self._app), partial(perform_async, self._app), courier.report
         )
@@ -117,6 +135,10 @@ class Worker:
         if self._is_stopping:
             courier.drain(0)
         return store
+
+    def _make_run(self, job: StoredJob, taken: float) -> Run:
+        task = self._app.tasks.get(job.task)
+        return Run(job, taken, on_loop=is_async(self._app, job), timeout=task.timeout if task else None)
 
     def _work(self, store: Guard) -> None:
         assert self._courier is not None

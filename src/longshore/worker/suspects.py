@@ -1,0 +1,54 @@
+"""Jobs whose workers died more than once."""
+
+from __future__ import annotations
+
+import random
+from typing import Final
+
+from longshore.contract import Change, StoredJob
+from longshore.durations import microseconds
+from longshore.states import RELEASE, move
+from longshore.worker.runs import Run
+
+CRASHES: Final = 2
+"""So many crashes make a job a suspect: it was there each time a process died."""
+_PAUSE: Final = 2.0
+
+
+class Suspects:
+    """At most one suspect is held here at a time, so that one that kills its process takes no other one with it.
+
+    So a job that is innocent never comes beyond `CRASHES`, and only the guilty one is abandoned.
+    """
+
+    def __init__(self) -> None:
+        self._held: Run | None = None
+        self._waiting: Run | None = None
+        self.next_due = float("-inf")
+
+    def takes(self, run: Run) -> bool:
+        """Whether the run is a suspect that is now held: it begins when `released` gives it."""
+        if self._held is not None or run.job.crashes < CRASHES:
+            return False
+        self._held = self._waiting = run
+        return True
+
+    def refuses(self, job: StoredJob) -> bool:
+        """Whether the job is a suspect while another is held, so that it must be put off."""
+        return self._held is not None and job.crashes >= CRASHES
+
+    def put_off(self, job: StoredJob, now: float) -> Change:
+        """The change that puts it off, for this worker or any other."""
+        delay = _PAUSE * random.uniform(0.5, 1.5)
+        self.next_due = max(self.next_due, now + delay)
+        return move(RELEASE, job, {"delay": microseconds(delay)})
+
+    def released(self) -> Run | None:
+        """The suspect that is held and has not begun: to be begun when no other one is held, or handed back."""
+        run, self._waiting = self._waiting, None
+        return run
+
+    def ends(self, run: Run) -> None:
+        """A run is not here any more."""
+        if self._held is run:
+            self._held = self._waiting = None
