@@ -20,7 +20,7 @@ from longshore_sql.schema import Schema
 from longshore_sql.sqlite_dialect import SQLiteDialect
 from longshore_sql.sqlite_errors import is_forbidden, translated
 from longshore_sql.sqlite_options import Options
-from longshore_sql.sqlite_sources import ConnectionSource, EngineSource, FileSource, Source, begin, joined
+from longshore_sql.sqlite_sources import ConnectionSource, EngineSource, FileSource, Source, begin, joined, lock_path
 from longshore_sql.statements import Step
 from longshore_sql.wakes import Wakes
 
@@ -190,7 +190,7 @@ class SQLiteDriver(SQLDriver):
         if self._lock is None or self._lock[0] != process:
             if self._lock is not None:
                 self._lock[1].close()  # Came by fork: while it is open here, the parent's death would not free it.
-            self._lock = (process, FileLock(f"{self._path}-lock"))
+            self._lock = (process, FileLock(lock_path(self._path)))
         return self._lock[1]
 
     def _observed(self, connection: sqlite3.Connection) -> sqlite3.Cursor:

@@ -22,6 +22,8 @@ def translated(path: str) -> Iterator[None]:
         yield
     except sqlite3.Error as error:
         raise translation(error, path) from error
+    except OSError as error:
+        raise _unopened(error, path) from error
 
 
 def translation(error: sqlite3.Error, path: str) -> StoreError | ConfigurationError:
@@ -37,8 +39,7 @@ def translation(error: sqlite3.Error, path: str) -> StoreError | ConfigurationEr
     if code == sqlite3.SQLITE_FULL:
         return StoreFull(f"there is no room for {path}: {error}; free some on its disk, nothing was stored")
     if code in _FORBIDDEN:
-        message = f"{path} cannot be opened for writing: {error}; it and its folder must be writable for this user"
-        return Unavailable(message, unknown=False)
+        return _unopened(error, path)
     if code in {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_MISMATCH}:
         return Corrupt(f"{path} cannot be read: {error}; restore a copy, or recover it with SQLite's own shell")
     if code == sqlite3.SQLITE_ERROR and ("no such table" in str(error) or "no such column" in str(error)):
@@ -48,7 +49,12 @@ def translation(error: sqlite3.Error, path: str) -> StoreError | ConfigurationEr
 
 def is_forbidden(error: BaseException | None) -> bool:
     """Whether the file is not there, or not for this user."""
-    return _code(error) in _FORBIDDEN
+    return isinstance(error, OSError) or _code(error) in _FORBIDDEN
+
+
+def _unopened(error: Exception, path: str) -> Unavailable:
+    message = f"{path} cannot be opened for writing: {error}; it and its folder must be writable for this user"
+    return Unavailable(message, unknown=False)
 
 
 def _code(error: BaseException | None) -> int:

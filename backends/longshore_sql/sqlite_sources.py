@@ -6,16 +6,24 @@ import os
 import sqlite3
 import threading
 from abc import ABC, abstractmethod
-from collections.abc import Iterator
-from contextlib import contextmanager
-from typing import Any, Final
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, closing, contextmanager
+from pathlib import Path
+from typing import Any, Final, NamedTuple
 
 import sqlalchemy
 from sqlalchemy.pool import NullPool
 
 from longshore.errors import Closed, ConfigurationError, InvalidValue
+from longshore_sql.file_lock import FileLock
 
-DURABLE_FROM: Final = 2  # FULL, by SQLite's numbers of PRAGMA synchronous.
+DURABLE: Final = frozenset({"FULL", "EXTRA"})
+DURABLE_NUMBERS: Final = frozenset({2, 3})  # The same, as the pragma answers.
+
+
+def lock_path(path: str) -> str:
+    """The file at which those who write to a database line up."""
+    return f"{path}-lock"
 
 
 class Source(ABC):
@@ -25,11 +33,11 @@ class Source(ABC):
     """The database's file."""
 
     @abstractmethod
-    def writer(self) -> Any:
+    def writer(self) -> AbstractContextManager[sqlite3.Connection]:
         """A context in which a connection is lent for writing."""
 
     @abstractmethod
-    def reader(self) -> Any:
+    def reader(self) -> AbstractContextManager[sqlite3.Connection]:
         """A context in which a connection is lent for reading."""
 
     @abstractmethod
@@ -43,8 +51,8 @@ class Source(ABC):
     def is_durable(self) -> bool:
         """Whether a commit reaches the disk."""
         with self.reader() as connection:
-            (synchronous,) = connection.execute("PRAGMA synchronous").fetchone()
-            return int(synchronous) >= DURABLE_FROM
+            row: tuple[int] = connection.execute("PRAGMA synchronous").fetchone()
+            return row[0] in DURABLE_NUMBERS
 
 
 class FileSource(Source):
@@ -54,21 +62,18 @@ class FileSource(Source):
         self.path = path
         self._synchronous = synchronous
         self._timeout = timeout
-        self._abandoned: list[Any] = []
+        self._abandoned: list[_Pair] = []
         self._engine: sqlalchemy.Engine | None = None
         self._closed = False
-        self._lanes = self._fresh()
+        self._pair = self._fresh()
         with self.writer():
             pass  # What is wrong with the path is to be said at once.
 
-    def _fresh(self) -> tuple[int, _Lane, _Lane]:
-        return os.getpid(), _Lane(self._open), _Lane(self._open)
+    def writer(self) -> AbstractContextManager[sqlite3.Connection]:
+        return self._own().writer.lent()
 
-    def writer(self) -> Any:
-        return self._own()[1].lent()
-
-    def reader(self) -> Any:
-        return self._own()[2].lent()
+    def reader(self) -> AbstractContextManager[sqlite3.Connection]:
+        return self._own().reader.lent()
 
     def engine(self) -> sqlalchemy.Engine:
         if self._engine is None:
@@ -76,34 +81,49 @@ class FileSource(Source):
         return self._engine
 
     def close(self) -> None:
-        process, *lanes = self._lanes
         self._closed = True
-        if process == os.getpid():
-            for lane in lanes:
-                lane.close()
+        if self._pair.process == os.getpid():
+            self._pair.writer.close()
+            self._pair.reader.close()
 
-    def _own(self) -> tuple[int, _Lane, _Lane]:
+    def is_durable(self) -> bool:
+        return self._synchronous in DURABLE
+
+    def _own(self) -> _Pair:
         if self._closed:
             raise Closed(f"the driver of {self.path} was closed: connect again")
-        if self._lanes[0] != os.getpid():
+        if self._pair.process != os.getpid():
             # SQLite forbids to use, and even to close, a connection that came by fork.
-            self._abandoned.append(self._lanes)
-            self._lanes = self._fresh()
-        return self._lanes
+            self._abandoned.append(self._pair)
+            self._pair = self._fresh()
+        return self._pair
+
+    def _fresh(self) -> _Pair:
+        return _Pair(os.getpid(), _Shared(self._open), _Shared(self._open))
 
     def _open(self) -> sqlite3.Connection:
         connection = sqlite3.connect(
             self.path, timeout=self._timeout, isolation_level=None, check_same_thread=False, cached_statements=512
         )
-        connection.execute("PRAGMA journal_mode = WAL")
-        connection.execute(f"PRAGMA synchronous = {self._synchronous}")
+        try:
+            if Path(f"{self.path}-wal").exists():
+                connection.execute("PRAGMA journal_mode = WAL")
+            else:
+                # Several who change the mode of a new file at once are not made to wait by SQLite, but fail.
+                with closing(FileLock(lock_path(self.path))) as lock:
+                    lock.acquire(self._timeout)
+                    connection.execute("PRAGMA journal_mode = WAL")
+            connection.execute(f"PRAGMA synchronous = {self._synchronous}")
+        except BaseException:
+            connection.close()
+            raise
         return connection
 
 
-class _Lane:
-    """One connection and the lock of those who want it."""
+class _Shared:
+    """One connection, for one thread at a time."""
 
-    def __init__(self, opened: Any) -> None:
+    def __init__(self, opened: Callable[[], sqlite3.Connection]) -> None:
         self._open = opened
         self._lock = threading.Lock()
         self._connection: sqlite3.Connection | None = None
@@ -119,6 +139,14 @@ class _Lane:
         with self._lock:
             if self._connection is not None:
                 self._connection.close()
+
+
+class _Pair(NamedTuple):
+    """The connections of one process."""
+
+    process: int
+    writer: _Shared
+    reader: _Shared
 
 
 class ConnectionSource(Source):

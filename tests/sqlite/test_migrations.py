@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sqlite3
 from pathlib import Path
 
@@ -121,3 +122,25 @@ def test_migrating_is_all_or_nothing(connect, path: Path) -> None:
     assert tables(path) == {}
     driver.migrate()
     driver.insert([NewJob("a", "q", "t", b"")])
+
+
+def test_many_processes_may_open_a_new_file_at_once(tmp_path: Path) -> None:
+    """SQLite itself fails where two change the mode of the journal at the same time."""
+    for number in range(10):
+        gate, starter = os.pipe()
+        children = []
+        for _ in range(6):
+            child = os.fork()
+            if child == 0:
+                ended = 1
+                try:
+                    os.close(starter)
+                    os.read(gate, 1)
+                    SQLiteDriver.connect(f"sqlite:///{tmp_path}/{number}.db").migrate()
+                    ended = 0
+                finally:
+                    os._exit(ended)
+            children.append(child)
+        os.close(starter)
+        os.close(gate)
+        assert [os.waitpid(child, 0)[1] for child in children] == [0] * 6

@@ -85,6 +85,12 @@ def test_a_path_that_cannot_be_a_database_is_said_at_once(tmp_path: Path, place:
     assert str(tmp_path) in str(caught.value)
 
 
+def test_a_lock_that_cannot_be_made_is_said_at_once(path: Path) -> None:
+    path.with_name("store.db-lock").mkdir()
+    with pytest.raises(ConfigurationError, match="must be writable"):
+        SQLiteDriver.connect(f"sqlite:///{path}")
+
+
 def test_what_is_no_url_is_refused() -> None:
     with pytest.raises(ConfigurationError, match="expected a URL"):
         SQLiteDriver.connect("jobs.db")
