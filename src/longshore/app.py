@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import os
 import threading
-from collections.abc import Awaitable, Callable, Iterable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from functools import partial
-from typing import Any, Concatenate, ParamSpec, Self, TypeVar, overload
+from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec, Self, TypeVar, overload
 
 from longshore import registry
 from longshore.admin import Admin
@@ -16,7 +16,7 @@ from longshore.codecs.json import canonical
 from longshore.context import Context
 from longshore.contract import EVERY, By, Clock, Features, State, Where
 from longshore.durations import Seconds
-from longshore.enqueuing import enqueue_calls
+from longshore.enqueuing import enqueue_calls, enqueue_each
 from longshore.errors import ConfigurationError, InvalidValue, LongshoreError, UnknownTask
 from longshore.guard import DEFAULT_MAX_PAYLOAD, Guard, check_text
 from longshore.ids import IdMaker
@@ -26,6 +26,9 @@ from longshore.tasks import DEFAULT_QUEUE, Call, Configured, Options, Task, chec
 from longshore.unique import Uniqueness, slot_of
 from longshore.worker.settings import WorkerSettings
 from longshore.worker.worker import Worker
+
+if TYPE_CHECKING:
+    from longshore.aio import Awaiting
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -73,6 +76,7 @@ class Longshore:
         self._clock = clock
         self._options = options
         self._locks: dict[int, threading.Lock] = {}
+        self._awaiting: dict[int, Awaiting] = {}
         self._store: Guard | None = None
         self._store_pid = 0
         self._make_id = IdMaker()
@@ -174,6 +178,26 @@ class Longshore:
             jobs.append(Job(self, enqueued))
         return jobs
 
+    async def aenqueue(self, call: Call[R]) -> Job[R]:
+        """Stores a job that makes this call, on an event loop: calls that come at the same time are stored at once.
+
+        Who is cancelled meanwhile leaves the others alone; the job may then be stored or not.
+
+        Raises:
+            InvalidValue, IdConflict, UniqueConflict, Unavailable: as by `enqueue`, for this call alone.
+        """
+        return Job(self, await self.awaiting.enqueue(call))
+
+    async def aenqueue_many(self, calls: Iterable[Call[Any]]) -> list[Job[Any]]:
+        """Stores any number of jobs at once, on an event loop, as `enqueue_many` does.
+
+        Raises:
+            IdConflict, UniqueConflict, PartialInsert, Unavailable: as by `enqueue_many`.
+        """
+        import asyncio
+
+        return await asyncio.to_thread(self.enqueue_many, list(calls))
+
     def call_by_name(
         self, task: str, arguments: Mapping[str, Any] | None = None, *, options: Options | None = None
     ) -> Call[Any]:
@@ -240,6 +264,18 @@ class Longshore:
                     self._store = self._open_store()
                     self._store_pid = os.getpid()
         return self._store
+
+    @property
+    def awaiting(self) -> Awaiting:
+        """What is awaited of this application in this process."""
+        if os.getpid() not in self._awaiting:
+            from longshore.aio import Awaiting
+
+            self._awaiting.setdefault(os.getpid(), Awaiting(lambda: self.store, self._enqueue_each))
+        return self._awaiting[os.getpid()]
+
+    def _enqueue_each(self, calls: Sequence[Call[Any]]) -> list[str | Exception]:
+        return enqueue_each(self.store, calls, self._make_id)
 
     def _lock(self) -> threading.Lock:
         # One for each process: a thread that was left behind by a fork would never give the parent's back.

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from longshore.codecs import TypedCodec
 from longshore.guard import Guard
 from longshore.tasks import Task
+
+if TYPE_CHECKING:
+    from longshore.aio import Awaiting
 
 
 class Application(Protocol):
@@ -19,6 +22,10 @@ class Application(Protocol):
     @property
     def store(self) -> Guard:
         """The store, for calls that are repeated while it is away."""
+
+    @property
+    def awaiting(self) -> Awaiting:
+        """What is awaited of it in this process."""
 
     def another_store(self) -> Guard:
         """Another connection to it, whose calls are not repeated."""

@@ -8,7 +8,15 @@ from hashlib import blake2b
 from typing import Any, Final, TypeAlias
 
 from longshore.contract import Change, Fields, Inserted, Insertion, NewJob, Outcome, State, StoredJob, Where
-from longshore.errors import IdConflict, LongshoreError, StoreError, UniqueConflict
+from longshore.errors import (
+    IdConflict,
+    InvalidValue,
+    LongshoreError,
+    PartialInsert,
+    StoreError,
+    Unavailable,
+    UniqueConflict,
+)
 from longshore.guard import Guard
 from longshore.states import EDIT
 from longshore.tasks import Call, new_job
@@ -42,6 +50,29 @@ def _digest(call: Call[Any]) -> bytes:
     return blake2b(
         call.fingerprint or call.payload, digest_size=16, key=call.task.encode(errors="replace")[:64]
     ).digest()
+
+
+def enqueue_each(store: Guard, calls: Sequence[Call[Any]], make_id: Callable[[], str]) -> list[str | Exception]:
+    """The same for calls that do not know of each other: what is wrong with one is its answer alone."""
+    names = [call.options.id or make_id() for call in calls]
+    missing = (name for call, name in zip(calls, names, strict=True) if not call.options.id)
+    try:
+        return list(enqueue_calls(store, calls, missing.__next__))
+    except InvalidValue as error:
+        if len(calls) == 1:
+            return [error]
+        lost: dict[str, BaseException] = {}
+    except PartialInsert as error:
+        lost = {job.id: error.__cause__ or error for job in error.remaining}
+    # With the ids they had: what is stored already is not stored again.
+    return [
+        _lost(lost[name]) if name in lost else enqueue_each(store, [call], iter([name]).__next__)[0]
+        for call, name in zip(calls, names, strict=True)
+    ]
+
+
+def _lost(error: BaseException) -> Unavailable:
+    return Unavailable(f"the store failed; the job may be stored or not: {error}")
 
 
 class _Held:

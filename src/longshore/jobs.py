@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import time
-from typing import Any, Generic, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar
 
 from longshore.codecs import TypedCodec
 from longshore.context import Context
-from longshore.contract import ENDED, SECOND, UNENDED, Change, State, StoredJob, Where
+from longshore.contract import ENDED, SECOND, UNENDED, Change, Instant, State, StoredJob, Where
 from longshore.durations import Seconds, microseconds
 from longshore.errors import Blocked, JobFailed, JobRemoved, NotReady
 from longshore.guard import Guard
 from longshore.info import JobInfo, ended_topic, info_of
+
+if TYPE_CHECKING:
+    from longshore.aio import Awaiting
 
 R = TypeVar("R")
 _RECHECK_SECONDS = 1.0
@@ -23,6 +26,10 @@ class Desk(Protocol):
     @property
     def store(self) -> Guard:
         """The store that the job is in."""
+
+    @property
+    def awaiting(self) -> Awaiting:
+        """What awaits jobs of this application in this process."""
 
     def result_codec(self, task: str) -> TypedCodec[Any]:
         """How results of a task are stored, and read."""
@@ -73,9 +80,11 @@ class Job(Generic[R]):
             NotReady: it has not ended within ``timeout``.
             Blocked: called within a task: the worker's slot would wait for itself.
         """
-        job = self._wait(timeout)
+        return self._result_of(self._wait(timeout))
+
+    def _result_of(self, job: StoredJob) -> R:
         if job.state is not State.SUCCEEDED:
-            info = info_of(job, self._app.store.now())
+            info = info_of(job, job.ended or job.created)
             raise JobFailed(f"job {job.id} ({job.task}) is {info.shown_as}: {info.error or 'no error was recorded'}")
         if job.result is None or job.result_codec is None:
             return None  # type: ignore[return-value]
@@ -85,7 +94,7 @@ class Job(Generic[R]):
     def _read(self) -> StoredJob:
         found = self._app.store.select(Where(ids=(self.id,)), limit=1).jobs
         if not found:
-            raise JobRemoved(f"there is no job {self.id}: it was removed, or never stored")
+            raise self._removed()
         return found[0]
 
     def _wait(self, timeout: Seconds | None) -> StoredJob:
@@ -93,9 +102,7 @@ class Job(Generic[R]):
         job = self._read()
         if job.state in ENDED:
             return job
-        context = Context.current()
-        if context is not None and context.is_of(self._app):
-            raise Blocked(f"a task cannot wait for job {self.id}: its slot would be taken while it waits")
+        self._check_not_in_a_task()
         listener = self._app.store.listen([ended_topic(self.id)])
         try:
             self._ask_to_be_told()
@@ -107,6 +114,63 @@ class Job(Generic[R]):
             return job
         finally:
             listener.close()
+
+    async def ainfo(self) -> JobInfo:
+        """The job as it is stored now; what is asked at the same time is read at once.
+
+        Raises:
+            JobRemoved: there is no such job.
+        """
+        return info_of(*await self._aread())
+
+    async def await_(self, timeout: Seconds | None = None) -> JobInfo:  # noqa: ASYNC109 - as of `wait`
+        """Waits on an event loop until the job has ended, as `wait` does (``await`` is a word of the language).
+
+        Raises:
+            JobRemoved, NotReady, Blocked: as by `wait`.
+        """
+        job = await self._await_end(timeout)
+        return info_of(job, job.ended or job.created)
+
+    async def aresult(self, timeout: Seconds | None = None) -> R:  # noqa: ASYNC109 - as of `result`
+        """Waits until the job has ended, and gives what the task returned, as `result` does, on an event loop.
+
+        Raises:
+            JobFailed, JobRemoved, NotReady, Blocked: as by `result`.
+        """
+        return self._result_of(await self._await_end(timeout))
+
+    async def _await_end(self, timeout: Seconds | None) -> StoredJob:  # noqa: ASYNC109 - as of `result`
+        import asyncio
+
+        seconds = None if timeout is None else microseconds(timeout, name="timeout") / SECOND
+        if Context.current() is not None:
+            job, _ = await self._aread()
+            if job.state in ENDED:
+                return job
+            self._check_not_in_a_task()
+        try:
+            async with asyncio.timeout(seconds):
+                ended = await self._app.awaiting.ends.of(self.id)
+        except TimeoutError:
+            raise NotReady(f"job {self.id} has not ended within {timeout}") from None
+        if ended is None:
+            raise self._removed()
+        return ended
+
+    async def _aread(self) -> tuple[StoredJob, Instant]:
+        job, now = await self._app.awaiting.read(self.id)
+        if job is None:
+            raise self._removed()
+        return job, now
+
+    def _removed(self) -> JobRemoved:
+        return JobRemoved(f"there is no job {self.id}: it was removed, or never stored")
+
+    def _check_not_in_a_task(self) -> None:
+        context = Context.current()
+        if context is not None and context.is_of(self._app):
+            raise Blocked(f"a task cannot wait for job {self.id}: its slot would be taken while it waits")
 
     def _ask_to_be_told(self) -> None:
         self._app.store.update([Change(self.id, None, {"awaited": True}, UNENDED)])

@@ -31,6 +31,9 @@ class Enqueuer(Protocol):
     def enqueue(self, call: Call[R], *, tx: Any = None) -> Job[R]:
         """Stores a job that makes this call."""
 
+    async def aenqueue(self, call: Call[R]) -> Job[R]:
+        """The same, on an event loop."""
+
 
 class Options(Struct, frozen=True):
     """How a call is enqueued; what is None or unset is the task's own."""
@@ -86,6 +89,10 @@ class Configured(Generic[P, R]):
         """Stores a job that will call the task, and gives its handle."""
         return self._task.app.enqueue(self.call(*args, **kwargs))
 
+    async def aenqueue(self, *args: P.args, **kwargs: P.kwargs) -> Job[R]:
+        """The same on an event loop; see `Longshore.aenqueue`."""
+        return await self._task.app.aenqueue(self.call(*args, **kwargs))
+
 
 class Task(Generic[P, R]):
     """A function that jobs run. Calling the task calls the function, here and now."""
@@ -136,6 +143,10 @@ class Task(Generic[P, R]):
             Unavailable: the store did not answer; the job may be stored or not.
         """
         return self._plain.enqueue(*args, **kwargs)
+
+    async def aenqueue(self, *args: P.args, **kwargs: P.kwargs) -> Job[R]:
+        """The same on an event loop; see `Longshore.aenqueue`."""
+        return await self._plain.aenqueue(*args, **kwargs)
 
     def options(
         self,

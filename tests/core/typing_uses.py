@@ -6,7 +6,20 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import assert_type
 
-from longshore import Call, Context, Features, Job, JobInfo, Linear, Longshore, Retry, Task
+from longshore import (
+    Call,
+    Context,
+    Debounce,
+    Features,
+    Job,
+    JobInfo,
+    Linear,
+    Longshore,
+    Retry,
+    Task,
+    Throttle,
+    Unique,
+)
 from longshore.tasks import Configured
 
 app = Longshore("sqlite:///jobs.db", require=Features.DURABLE)
@@ -92,6 +105,33 @@ def of_jobs(job: Job[int]) -> None:
     _word: str = job.result()  # E: assignment
 
 
+def of_unique_calls() -> None:
+    resize.options(unique=Unique(by=("source",), until="start", if_held="replace")).enqueue(Path("a"), 5)
+    resize.options(unique=Unique(until=timedelta(hours=1), if_held="raise")).enqueue(Path("a"), 5)
+    resize.options(unique=Debounce(5, at_most=60)).enqueue(Path("a"), 5)
+    resize.options(unique=Throttle(timedelta(minutes=1), key="a")).enqueue(Path("a"), 5)
+    resize.options(unique=None).enqueue(Path("a"), 5)
+    resize.options(unique="skip")  # E: arg-type
+    Unique(if_held="forget")  # E: arg-type
+    Unique(until="tomorrow")  # E: arg-type
+    Unique("a")  # E: call-arg
+    Debounce(at_most=5)  # E: call-arg
+
+
+async def of_awaiting(job: Job[int]) -> None:
+    assert_type(await resize.aenqueue(Path("a"), 5), Job[int])
+    assert_type(await mirror.options(delay=5).aenqueue("http://example.org"), Job[dict[str, int]])
+    assert_type(await app.aenqueue(fetch.call("http://example.org")), Job[bytes])
+    await app.aenqueue_many([resize.call(Path("a"), 5), fetch.call("http://example.org")])
+    assert_type(await job.aresult(timeout=30), int)
+    assert_type(await job.await_(timedelta(seconds=5)), JobInfo)
+    assert_type(await job.ainfo(), JobInfo)
+    await resize.aenqueue("a", 5)  # E: arg-type
+    await app.aenqueue(resize)  # E: arg-type
+    await app.aenqueue(resize.call(Path("a"), 5), tx=None)  # E: call-arg
+    await job.aresult("soon")  # E: arg-type
+
+
 def of_declarations() -> None:
     Retry(max_attempts=None, delay=lambda failed: 2.0 * failed, by_exception={OSError: 5, KeyError: timedelta(1)})
     Retry(delay="soon")  # E: arg-type
@@ -101,6 +141,8 @@ def of_declarations() -> None:
     Longshore("memory://", require="durable")  # E: arg-type
     app.task(5)  # E: call-overload
     app.task(queue=5)  # E: call-overload
+    app.task(unique=Unique(key="a"))
+    app.task(unique="a")  # E: call-overload
 
 
 def of_calling_directly() -> None:

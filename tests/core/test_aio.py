@@ -1,0 +1,350 @@
+"""The asynchronous side: what is asked at the same time goes in one call, and one thread awaits all ends."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from core.stores import STORES, fresh_store
+from core.working import work
+from longshore import Job, Longshore, Retry, State, Task, Unique
+from longshore.aio import Gatherer
+from longshore.contract import EVERY, NewJob, Where
+from longshore.errors import (
+    Blocked,
+    IdConflict,
+    InvalidValue,
+    JobFailed,
+    JobRemoved,
+    NotReady,
+    TooLarge,
+    Unavailable,
+    UniqueConflict,
+)
+from longshore.guard import Guard
+from longshore.testing.together import together
+
+LONG = 30.0
+
+
+@pytest.fixture(params=STORES)
+def app(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Longshore]:
+    with Longshore(fresh_store(request.param, tmp_path), max_payload=1_000, patience=0) as app:
+        yield app
+
+
+@pytest.fixture
+def double(app: Longshore) -> Task[[int], int]:
+    @app.task(retry=Retry(max_attempts=1))
+    def double(number: int) -> int:
+        if number < 0:
+            raise ValueError("negative")
+        return 2 * number
+
+    return double
+
+
+def until_all_are_awaited(app: Longshore) -> None:
+    while not all(job.awaited for job in app.store.each()):
+        pass
+
+
+class CountingGuard(Guard):
+    """Notes how many jobs each insert and each look was about."""
+
+    def __init__(self, *args: Any, **options: Any) -> None:
+        super().__init__(*args, **options)
+        self.inserts: list[int] = []
+        self.looks: list[int] = []
+        self.listened: list[int] = []
+
+    def insert(self, jobs: Any, *, tx: Any = None) -> Any:
+        self.inserts.append(len(jobs))
+        return super().insert(jobs, tx=tx)
+
+    def select(self, where: Where = EVERY, **options: Any) -> Any:
+        self.looks.append(len(where.ids or ()))
+        return super().select(where, **options)
+
+    def listen(self, topics: Sequence[str]) -> Any:
+        self.listened.append(threading.get_ident())
+        return super().listen(topics)
+
+
+@pytest.fixture
+def counted(app: Longshore, monkeypatch: pytest.MonkeyPatch) -> CountingGuard:
+    guard = CountingGuard(app.store.driver, patience=0, max_payload=1_000)
+    monkeypatch.setattr(app, "_store", guard)
+    return guard
+
+
+class TestGathering:
+    """Of a `Gatherer` alone: what is asked while a call is under way waits for the next one."""
+
+    class Asked:
+        """Answers when it is let go, and notes what it was asked."""
+
+        def __init__(self) -> None:
+            self.calls: list[list[int]] = []
+            self.begun = threading.Semaphore(0)
+            self.go = threading.Semaphore(0)
+
+        def __call__(self, questions: Sequence[int]) -> list[int | Exception]:
+            self.calls.append(list(questions))
+            self.begun.release()
+            assert self.go.acquire(timeout=LONG)
+            return [ValueError(str(number)) if number < 0 else 2 * number for number in questions]
+
+        async def has_begun(self) -> None:
+            assert await asyncio.to_thread(self.begun.acquire, timeout=LONG)
+
+    def test_what_comes_in_one_turn_of_the_loop_goes_at_once_and_what_comes_meanwhile_goes_next(self) -> None:
+        async def main() -> None:
+            asked = self.Asked()
+            gatherer = Gatherer(asked)
+            first = [asyncio.ensure_future(gatherer(number)) for number in (1, 2)]
+            await asked.has_begun()
+            later = [asyncio.ensure_future(gatherer(number)) for number in (3, 4, 5)]
+            await asyncio.sleep(0)
+            asked.go.release(2)
+            assert await asyncio.gather(*first, *later) == [2, 4, 6, 8, 10]
+            assert asked.calls == [[1, 2], [3, 4, 5]]
+
+        asyncio.run(main())
+
+    def test_an_error_is_the_one_s_who_asked(self) -> None:
+        async def main() -> None:
+            asked = self.Asked()
+            asked.go.release()
+            gatherer = Gatherer(asked)
+            answers = await asyncio.gather(*map(gatherer, (1, -1, 2)), return_exceptions=True)
+            assert (answers[0], str(answers[1]), answers[2]) == (2, "-1", 4)
+
+        asyncio.run(main())
+
+    def test_who_is_cancelled_in_time_is_left_out_and_who_is_cancelled_later_disturbs_nobody(self) -> None:
+        async def main() -> None:
+            asked = self.Asked()
+            gatherer = Gatherer(asked)
+            under_way, beside = asyncio.ensure_future(gatherer(1)), asyncio.ensure_future(gatherer(2))
+            await asked.has_begun()
+            waiting, behind = asyncio.ensure_future(gatherer(3)), asyncio.ensure_future(gatherer(4))
+            await asyncio.sleep(0)
+            under_way.cancel()
+            waiting.cancel()
+            asked.go.release(2)
+            assert await asyncio.gather(beside, behind) == [4, 8]
+            assert asked.calls == [[1, 2], [4]]
+
+        asyncio.run(main())
+
+    def test_when_the_call_fails_each_gets_an_error_of_its_own(self) -> None:
+        def fail(questions: Sequence[int]) -> list[int | Exception]:
+            raise Unavailable("gone", unknown=False)
+
+        async def main() -> None:
+            gatherer = Gatherer(fail)
+            one, other = await asyncio.gather(gatherer(1), gatherer(2), return_exceptions=True)
+            assert isinstance(one, Unavailable)
+            assert (one.unknown, str(one), one is other) == (False, "gone", False)
+
+        asyncio.run(main())
+
+
+class TestEnqueue:
+    def test_a_hundred_at_once_take_one_call(self, app: Longshore, double: Any, counted: CountingGuard) -> None:
+        async def main() -> list[Job[int]]:
+            return await asyncio.gather(*(double.aenqueue(number) for number in range(100)))
+
+        jobs = asyncio.run(main())
+        assert counted.inserts == [100]
+        work(app)
+        assert [job.result() for job in jobs] == [2 * number for number in range(100)]
+
+    def test_each_has_its_own_refusal(self, app: Longshore, double: Any) -> None:
+        double.options(id="taken").enqueue(1)
+        strict = double.options(unique=Unique(if_held="raise"))
+        strict.enqueue(7)
+
+        async def main() -> list[Any]:
+            return await asyncio.gather(
+                double.aenqueue(1),
+                double.options(id="taken").aenqueue(2),
+                double.options(notes={"n": {1}}).aenqueue(2),
+                app.aenqueue(app.call_by_name("elsewhere", {"text": "x" * 2_000})),
+                strict.aenqueue(7),
+                double.options(queue="other").aenqueue(3),
+                return_exceptions=True,
+            )
+
+        kinds = [type(answer) for answer in asyncio.run(main())]
+        assert kinds == [Job, IdConflict, InvalidValue, TooLarge, UniqueConflict, Job]
+        assert sum(app.counts().values()) == 4
+
+    def test_arguments_that_do_not_fit_are_refused_before_anything_is_sent(self, double: Any) -> None:
+        async def main() -> None:
+            with pytest.raises(InvalidValue):
+                await double.aenqueue("five")
+
+        asyncio.run(main())
+
+    def test_where_the_store_fails_half_way_each_learns_whether_its_own_job_is_stored(
+        self, app: Longshore, double: Any, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        driver = app.store.driver
+        insert = driver.insert
+        monkeypatch.setattr(app.store, "_limits", type(driver.limits)(batch=2))
+
+        def breaks_after_two(jobs: Sequence[NewJob], **options: Any) -> Any:
+            if any(job.payload == b'{"number":3}' for job in jobs):
+                raise Unavailable("gone")
+            return insert(jobs, **options)
+
+        monkeypatch.setattr(driver, "insert", breaks_after_two)
+
+        async def main() -> list[Any]:
+            return await asyncio.gather(*(double.aenqueue(number) for number in range(5)), return_exceptions=True)
+
+        answers = asyncio.run(main())
+        assert [type(answer) for answer in answers] == [Job, Job, Unavailable, Unavailable, Unavailable]
+        assert {job.id for job in app.store.each()} == {answer.id for answer in answers[:2]}
+
+    def test_a_bulk(self, app: Longshore, double: Any) -> None:
+        jobs = asyncio.run(app.aenqueue_many(double.call(number) for number in range(3)))
+        work(app)
+        assert [job.result() for job in jobs] == [0, 2, 4]
+
+    def test_from_several_loops_at_once(self, app: Longshore, double: Any) -> None:
+        async def main() -> list[int]:
+            jobs = await asyncio.gather(*(double.aenqueue(number) for number in range(20)))
+            return await asyncio.gather(*(job.aresult(LONG) for job in jobs))
+
+        app.store.now()
+        with app.worker(slots=2):
+            assert together(*[lambda: asyncio.run(main())] * 4) == [[2 * number for number in range(20)]] * 4
+
+    def test_on_one_loop_after_another(self, app: Longshore, double: Any) -> None:
+        jobs = [asyncio.run(double.aenqueue(number)) for number in range(3)]
+        assert len({job.id for job in jobs}) == 3
+
+
+class TestInfo:
+    def test_many_are_read_at_once(self, double: Any, counted: CountingGuard) -> None:
+        jobs = [double.enqueue(number) for number in range(50)]
+
+        async def main() -> list[Any]:
+            return await asyncio.gather(*(job.ainfo() for job in [*jobs, jobs[0]]))
+
+        infos = asyncio.run(main())
+        assert [info.id for info in infos] == [job.id for job in [*jobs, jobs[0]]]
+        assert counted.looks == [50]
+
+    def test_one_that_is_gone_says_so_and_the_others_are_shown(self, app: Longshore, double: Any) -> None:
+        async def main() -> list[Any]:
+            return await asyncio.gather(double.enqueue(1).ainfo(), app.job("nobody").ainfo(), return_exceptions=True)
+
+        shown, gone = asyncio.run(main())
+        assert shown.state is State.PENDING
+        assert isinstance(gone, JobRemoved)
+
+
+class TestResult:
+    def test_it_comes_when_a_worker_ends_the_job(self, app: Longshore, double: Any) -> None:
+        async def main() -> int:
+            return await (await double.aenqueue(4)).aresult(LONG)
+
+        with app.worker(slots=1):
+            assert asyncio.run(main()) == 8
+
+    def test_many_wait_by_one_thread_which_then_ends(self, app: Longshore, double: Any, counted: CountingGuard) -> None:
+        jobs = [double.enqueue(number) for number in range(40)]
+
+        async def main() -> list[int]:
+            waiting = [asyncio.ensure_future(job.aresult(LONG)) for job in [*jobs, *jobs]]
+            await asyncio.to_thread(until_all_are_awaited, app)
+            await asyncio.to_thread(work, app)
+            return await asyncio.gather(*waiting)
+
+        assert asyncio.run(main()) == [2 * number for number in range(40)] * 2
+        assert len(set(counted.listened)) == 1
+        for thread in threading.enumerate():
+            if thread.name == "longshore-ends":
+                thread.join(LONG)
+                assert not thread.is_alive()
+
+    def test_a_failure_is_raised_and_shown(self, app: Longshore, double: Any) -> None:
+        async def main() -> None:
+            job = await double.aenqueue(-1)
+            await asyncio.to_thread(work, app)
+            with pytest.raises(JobFailed, match="is failed: ValueError: negative"):
+                await job.aresult(LONG)
+            assert (await job.await_(LONG)).state is State.FAILED
+
+        asyncio.run(main())
+
+    def test_one_that_goes_on_is_not_ready(self, double: Any) -> None:
+        async def main() -> None:
+            job = await double.aenqueue(1)
+            for ask in (job.aresult, job.await_):
+                with pytest.raises(NotReady, match=f"job {job.id} has not ended within 0.05"):
+                    await ask(0.05)
+
+        asyncio.run(main())
+
+    def test_one_that_is_removed_meanwhile_says_so(self, app: Longshore, double: Any) -> None:
+        async def main() -> None:
+            job = await double.aenqueue(1)
+            waiting = asyncio.ensure_future(job.aresult(LONG))
+            await asyncio.to_thread(until_all_are_awaited, app)
+            app.store.delete(Where(ids=(job.id,)))
+            with pytest.raises(JobRemoved):
+                await waiting
+
+        asyncio.run(main())
+
+    def test_one_who_gives_up_leaves_the_others_waiting(self, app: Longshore, double: Any) -> None:
+        async def main() -> int:
+            job = await double.aenqueue(5)
+            one, other = asyncio.ensure_future(job.aresult(LONG)), asyncio.ensure_future(job.aresult(LONG))
+            await asyncio.to_thread(until_all_are_awaited, app)
+            one.cancel()
+            await asyncio.to_thread(work, app)
+            return await other
+
+        assert asyncio.run(main()) == 10
+
+    def test_who_waits_learns_that_the_store_is_gone(
+        self, app: Longshore, double: Any, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        def away(*_: Any, **__: Any) -> Any:
+            raise Unavailable("gone")
+
+        async def main() -> None:
+            job = await double.aenqueue(1)
+            monkeypatch.setattr(app.store.driver, "update", away)
+            with pytest.raises(Unavailable, match="gone"):
+                await job.aresult(LONG)
+            monkeypatch.undo()
+            await asyncio.to_thread(work, app)
+            assert await job.aresult(LONG) == 2
+
+        asyncio.run(main())
+
+    def test_waiting_inside_a_task_is_refused_unless_the_job_has_ended(self, app: Longshore, double: Any) -> None:
+        @app.task(queue="asking", retry=Retry(max_attempts=1))
+        async def ask(identity: str) -> Any:
+            return await app.job(identity).aresult(LONG)
+
+        ended = double.enqueue(4)
+        work(app)
+        open_one = double.enqueue(5)
+        good, bad = ask.enqueue(ended.id), ask.enqueue(open_one.id)
+        work(app, "asking")
+        assert good.result() == 8
+        with pytest.raises(JobFailed, match=f"{Blocked.__name__}: a task cannot wait"):
+            bad.result()
