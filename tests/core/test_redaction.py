@@ -145,6 +145,22 @@ class TestAttempts:
         work(app)
         assert job.info().error == "InvalidValue: Invalid enum value '***'"
 
+    def test_what_is_logged_of_a_retry_policy_that_fails_does_not_tell_them_either(
+        self, app: Longshore, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        def never(failed: int) -> float:
+            raise KeyError(failed)
+
+        @app.task(secret=["token"], retry=Retry(delay=never))
+        def fail(token: str) -> None:
+            raise ValueError(f"refused: {token}")
+
+        fail.enqueue("s3cret")
+        work(app)
+        assert "ValueError: refused: ***" in caplog.text
+        assert "KeyError: 1" in caplog.text
+        assert "s3cret" not in caplog.text
+
     def test_a_task_without_secrets_is_told_as_it_is(self, app: Longshore) -> None:
         @app.task(retry=Retry(max_attempts=1))
         def fail(token: str) -> None:

@@ -185,8 +185,10 @@ def _at_least_unreadable(app: Application, job: StoredJob, error: Exception) -> 
 def _delay(task: Task[..., Any], job: StoredJob, error: BaseException) -> Duration | None:
     try:
         return _delay_by(task.retry, job, error)
-    except Exception:  # noqa: BLE001 - an application's own delay rule may raise anything, and the job must not be lost
-        _log.exception("the retry policy of %s failed; using the default one", task.name)
+    except Exception as failed:  # noqa: BLE001 - an application's own delay rule may raise anything, and the job must not be lost
+        # What the task raised is in its context, and may tell a secret argument.
+        told = _hider(task, job)("".join(traceback.format_exception(failed)))
+        _log.error("the retry policy of %s failed; using the default one\n%s", task.name, told)
         return _delay_by(Retry(), job, error)
 
 
