@@ -10,13 +10,13 @@ from typing import Any, Final, TypeVar
 import msgspec
 from msgspec import Struct
 
-from longshore import history
 from longshore.admin.values import Failure, FailurePage, HeldJob, Stats, Unserved, WorkerInfo
 from longshore.application import Application
 from longshore.contract import HELD, By, Duration, Order, Record, State, StoredJob, Where
 from longshore.durations import Seconds, instant, microseconds, moment, moment_or_none
 from longshore.errors import InvalidValue
 from longshore.guard import Guard
+from longshore.history import Hour, last_hours
 from longshore.holders import KIND as HOLDER
 from longshore.holders import HolderRecord
 from longshore.info import Attempt, JobInfo, info_of
@@ -148,12 +148,12 @@ class Reading:
             idle_workers=len(living) - len(busy),
         )
 
-    def history(self) -> tuple[history.Hour, ...]:
+    def history(self) -> tuple[Hour, ...]:
         """What workers did in each of the last 24 hours of the clock, oldest first, also of jobs that are gone.
 
         The last is the hour that is not over. Workers write it at each heartbeat.
         """
-        return history.last_hours(self._store)
+        return last_hours(self._store)
 
     def workers(self) -> tuple[WorkerInfo, ...]:
         """The processes that run jobs, with what they hold, and those that died and still hold some; by name."""

@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Sequence
+from typing import NoReturn
 
 
-def main() -> None:
-    """Runs the command line and exits."""
-    from longshore.cli.commands import commands
-    from longshore.errors import LongshoreError
+def main(arguments: Sequence[str] | None = None) -> NoReturn:
+    """Runs the command line and exits: with 0 when done, 1 when there is no such thing or it failed, 2 when misused."""
+    from longshore.cli.running import run
 
-    try:
-        commands()
-    except LongshoreError as error:
-        print(f"longshore: {error}", file=sys.stderr)
-        sys.exit(2)
+    sys.exit(run(sys.argv[1:] if arguments is None else arguments))

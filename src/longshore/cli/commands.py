@@ -3,15 +3,27 @@
 from __future__ import annotations
 
 import logging
-import sys
 from typing import Annotated
 
 import typer
 
 from longshore import registry
-from longshore.errors import MissingPackage
+from longshore.cli import operating
+from longshore.cli.enqueue import enqueue
+from longshore.cli.failures import failures
+from longshore.cli.jobs import jobs
+from longshore.cli.opening import JsonOption
+from longshore.cli.printing import print_json, print_table
+from longshore.cli.top import top
+from longshore.contract import Features
+from longshore.errors import ConfigurationError, MissingPackage
 
 commands = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
+commands.command()(enqueue)
+commands.add_typer(jobs, name="jobs")
+commands.add_typer(failures, name="failures")
+for operation in (operating.stats, operating.history, operating.workers, operating.purge, operating.health, top):
+    commands.command()(operation)
 
 AppName = Annotated[str, typer.Argument(envvar="LONGSHORE_APP", help="The application, as module:attribute.")]
 Url = Annotated[str | None, typer.Option(envvar="LONGSHORE_URL", help="Another store than the application's own.")]
@@ -68,11 +80,25 @@ def migrate(url: Annotated[str, typer.Argument(envvar="LONGSHORE_URL", help="The
 
 
 @commands.command()
-def drivers() -> None:
-    """Lists the installed drivers."""
-    for name in registry.installed():
-        try:
-            loaded = registry.load(name)
-            print(f"{name}://  {loaded.__module__}.{loaded.__qualname__}")
-        except MissingPackage as error:
-            print(f"{name}://  {error}", file=sys.stderr)
+def drivers(json: JsonOption = False) -> None:
+    """Lists the installed drivers, and what each promises at most."""
+    found = [_driver(name) for name in registry.installed()]
+    if json:
+        print_json(found)
+    else:
+        print_table(("scheme", "class", "features", "problem"), (tuple(each.values()) for each in found))
+
+
+def _driver(name: str) -> dict[str, object]:
+    try:
+        loaded = registry.load(name)
+    except (MissingPackage, ConfigurationError) as error:
+        return {"scheme": name, "class": None, "features": [], "problem": str(error)}
+    promised = getattr(loaded, "features", Features(0))
+    features = [feature.name.lower() for feature in Features if feature in promised and feature.name]
+    return {
+        "scheme": name,
+        "class": f"{loaded.__module__}.{loaded.__qualname__}",
+        "features": features,
+        "problem": None,
+    }

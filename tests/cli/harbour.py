@@ -1,0 +1,17 @@
+"""The application that commands are tested on."""
+
+from __future__ import annotations
+
+from longshore import Fixed, Longshore, Retry
+
+app = Longshore("memory://")
+
+
+@app.task(queue="sums", priority=3)
+def add(first: int, second: int = 1) -> int:
+    return first + second
+
+
+@app.task(retry=Retry(max_attempts=1, delay=Fixed(0)))
+def fail(word: str) -> None:
+    raise ValueError(word)

@@ -1,0 +1,49 @@
+"""The page of the command line: it names each command, and its example does what it says."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import typer
+from typer.main import get_command
+
+from longshore import Longshore, State
+from longshore.cli.commands import commands
+
+PAGE = Path(__file__).parents[2].joinpath("docs", "command-line.md").read_text()
+
+
+def names(command: object, before: str) -> Iterator[str]:
+    inner = getattr(command, "commands", None)
+    if inner is None:
+        yield before
+    for name, each in (inner or {}).items():
+        yield from names(each, f"{before} {name}")
+
+
+def block(language: str) -> str:
+    found = re.search(rf"^```{language}\n(.*?)^```$", PAGE, re.MULTILINE | re.DOTALL)
+    assert found is not None
+    return found[1]
+
+
+def test_the_page_lists_every_command_and_no_other() -> None:
+    assert isinstance(commands, typer.Typer)
+    listed = re.findall(r"^\| `(longshore [a-z ]+)` \|", PAGE, re.MULTILINE)
+    assert sorted(listed) == sorted(names(get_command(commands), "longshore"))
+
+
+def test_the_example_does_what_it_says(tmp_path: Path) -> None:
+    tmp_path.joinpath("tasks.py").write_text(block("python"))
+    script = f'longshore() {{ "{sys.executable}" -m longshore "$@"; }}\n{block("sh")}'
+    done = subprocess.run(["sh", "-e"], input=script, cwd=tmp_path, capture_output=True, text=True, timeout=50)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "ZeroDivisionError: float division by zero" in done.stdout
+    assert done.stdout.endswith("live\n")
+    with Longshore(f"sqlite:///{tmp_path}/jobs.db") as app:
+        assert app.counts() | {State.SUCCEEDED: 1, State.FAILED: 1, State.CANCELLED: 1} == app.counts()
+        assert app.job("half").info().attempt == 2
