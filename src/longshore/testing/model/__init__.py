@@ -10,7 +10,7 @@ from longshore.testing.fixtures import StoreFixtures
 
 EXAMPLES = 80
 """Sequences tried, where no other number is asked for."""
-SECONDS = 20.0
+SECONDS = 15.0
 """After which no new sequence is begun."""
 
 

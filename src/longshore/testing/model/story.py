@@ -11,8 +11,8 @@ from msgspec import NODEFAULT, Struct
 from msgspec.structs import fields
 
 
-class EnoughLookedFor(BaseException):
-    """Ends the search for a shorter sequence. Hypothesis would go on for minutes, and catches every Exception."""
+class EnoughTried(BaseException):
+    """Ends the search, for more sequences or for a shorter one: Hypothesis knows no such bound."""
 
 
 class Search:
@@ -21,14 +21,14 @@ class Search:
     def __init__(self, seconds: float, seconds_to_shorten: float) -> None:
         self._end = time.monotonic() + seconds
         self._seconds_to_shorten = seconds_to_shorten
+        self.is_over = False
         self.shortest: list[str] | None = None
 
-    def begin(self) -> bool:
-        """Whether one more sequence shall be tried; `EnoughLookedFor` when one has failed, and time is up."""
-        over = time.monotonic() > self._end
-        if over and self.shortest is not None:
-            raise EnoughLookedFor
-        return not over
+    def begin(self) -> None:
+        """Begins one more sequence; raises `EnoughTried` when time is up."""
+        self.is_over = time.monotonic() > self._end
+        if self.is_over:
+            raise EnoughTried
 
     def failed(self, story: list[str]) -> None:
         """Keeps a sequence that failed, if it is the shortest."""
