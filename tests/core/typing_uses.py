@@ -20,6 +20,7 @@ from longshore import (
     Throttle,
     Unique,
 )
+from longshore.codecs import JSON, MESSAGEPACK, Compressed, Encrypted, Pickle
 from longshore.tasks import Configured
 
 app = Longshore("sqlite:///jobs.db", require=Features.DURABLE)
@@ -148,3 +149,26 @@ def of_declarations() -> None:
 def of_calling_directly() -> None:
     resize(Path("a"), 5)
     quiet()
+
+
+sealed = Longshore("memory://", codec=Encrypted(JSON, keys=["key"]), old_codecs=[Pickle(keys=[b"key"]), "yaml"])
+
+
+@sealed.task(codec=Compressed(MESSAGEPACK, least=100), secret=["token"])
+def sign(token: str) -> bytes:
+    return token.encode()
+
+
+@sealed.task(codec="yaml", secret={"token"})
+async def verify(token: str) -> bool:
+    return bool(token)
+
+
+def of_codecs() -> None:
+    assert_type(sign.enqueue("a").result(), bytes)
+    assert_type(verify.enqueue("a").result(), bool)
+    sign.enqueue(5)  # E: arg-type
+    Longshore("memory://", codec=5)  # E: arg-type
+    Encrypted(JSON)  # E: call-arg
+    Encrypted(JSON, keys=[5])  # E: list-item
+    Compressed("json")  # E: arg-type
