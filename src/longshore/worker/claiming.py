@@ -57,12 +57,14 @@ class Claiming:
     def wanted(self) -> int:
         """How many jobs there is room for: in free slots, and ahead as far as they are expected to begin soon."""
         settings = self._settings
+        if settings.limits and not any(self._room(task) for task in self._tasks()):
+            return 0
         ahead = self.pace.expected(settings.prefetch, self._quick_slots())
         return max(0, min(settings.slots + ahead - self.busy, settings.batch))
 
     def claims(self, wanted: int) -> list[Claim]:
-        """How to ask for so many; nothing, if each task has as many runs as it may have."""
-        room = {task: most - self._by_task[task] for task, most in self._settings.limits.items()}
+        """How to ask for so many."""
+        room = {task: self._room(task) for task in self._settings.limits}
         return self._order.claims(wanted, self._tasks(), room)
 
     def answered(self, claimed: Claimed, now: float) -> None:
@@ -106,6 +108,10 @@ class Claiming:
             else:
                 slots -= 1
         return far
+
+    def _room(self, task: str) -> int:
+        """How many more jobs of the task may be here."""
+        return max(0, self._settings.limits.get(task, self._settings.batch) - self._by_task[task])
 
     def _quick_slots(self) -> int:
         slow = sum(number for task, number in self._by_task.items() if number and not self.is_quick(task))

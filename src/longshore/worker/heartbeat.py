@@ -12,7 +12,7 @@ from functools import partial
 from longshore.errors import LeaseLost, StoreError
 from longshore.guard import Guard
 from longshore.history import HourLog
-from longshore.holders import Lease
+from longshore.holders import Lease, idle_workers
 from longshore.worker.contact import Contact
 from longshore.worker.courier import Courier
 from longshore.worker.settings import WorkerSettings
@@ -63,6 +63,7 @@ class Heartbeat(threading.Thread):
                 self._store = self._connect()
             self._lease.renew(self._store)
             self._courier.look_at_held()
+            self._courier.claiming.crowd = idle_workers(self._store, self._settings.queues)
             self._hours.write(self._store)
             self._upkeep.work(self._store, may_rescue=partial(self._may_rescue, self._store))
         except LeaseLost as error:
