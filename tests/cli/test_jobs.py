@@ -97,6 +97,16 @@ class TestShow:
         shown = say("jobs", "show", identity, "--json").json()
         assert (shown["id"], shown["state"], shown["attempts"][0]["outcome"]) == (identity, "failed", "failed")
 
+    def test_the_call_without_its_secrets(self, app: Longshore, say: Say) -> None:
+        identity = enqueue(say, "log_in", '{"name": "Ada", "token": "hush-hush"}', "--app", APP)
+        shown = say("jobs", "show", identity, "--app", APP)
+        assert "call: log_in(name='Ada', token=***)" in shown.out
+        assert "Ada" not in say("jobs", "show", identity).out
+        said = say("jobs", "foreground", identity, "--app", APP)
+        assert said.code == 1
+        assert "PermissionError: Ada may not come in" in said.error
+        assert "hush-hush" not in said.error + say("jobs", "show", identity, "--app", APP, "--json").out
+
     def test_no_such_job(self, say: Say) -> None:
         said = say("jobs", "show", "nobody")
         assert (said.code, said.out) == (1, "")

@@ -77,6 +77,13 @@ class TestJobs:
         assert job.created.tzinfo is UTC
         assert app.admin.job("nobody") is None
 
+    def test_the_call_that_it_makes(self, app: Longshore) -> None:
+        add(app, "job")
+        app.store.insert([NewJob("strange", "default", "unheard_of", b'{"token":"hush"}')])
+        assert app.admin.call("job") == "add(first=1)"
+        assert "hush" not in str(app.admin.call("strange"))
+        assert app.admin.call("nobody") is None
+
 
 class TestLists:
     def test_failures_newest_first_with_the_last_error(self, app: Longshore, clock: ManualClock) -> None:

@@ -20,6 +20,7 @@ from longshore.history import Hour, last_hours
 from longshore.holders import KIND as HOLDER
 from longshore.holders import HolderRecord
 from longshore.info import Attempt, JobInfo, info_of
+from longshore.tasks import shown_call
 
 T = TypeVar("T")
 Several = str | Iterable[str]
@@ -52,6 +53,14 @@ class Reading:
         """One job with its attempts; None: there is none."""
         job = self._stored(identity)
         return None if job is None else info_of(job, self._store.now())
+
+    def call(self, identity: str) -> str | None:
+        """The call that a job makes, as people may see it; None: there is no such job.
+
+        Secret arguments are hidden; all are, where the job's task is not registered and nobody knows which are secret.
+        """
+        job = self._stored(identity)
+        return None if job is None else shown_call(self._app.tasks, job)
 
     def jobs(
         self,

@@ -62,12 +62,13 @@ def show(
 ) -> None:
     """Shows one job with its attempts."""
     with opened(app, url) as found:
-        job = found.admin.job(identity)
+        job, call = found.admin.job(identity), found.admin.call(identity)
     if job is None:
         raise LongshoreError(f"there is no job {identity}")
     if json:
-        print_json(job)
+        print_json({**plain(job), "call": call})
         return
+    print(f"call: {call}")
     for name, value in plain(job).items():
         if name != "attempts" and value not in (None, {}):
             print(f"{name}: {text(value)}")
@@ -149,7 +150,9 @@ def foreground(
         except LongshoreError:
             raise
         except (Exception, SystemExit) as error:
-            raise LongshoreError(f"job {identity} failed: {type(error).__name__}: {error}") from error
+            # As it was stored, where secret arguments are hidden.
+            job = found.admin.job(identity)
+            raise LongshoreError(f"job {identity} failed: {(job and job.error) or type(error).__name__}") from error
     if json:
         print_json({"id": identity, "result": result})
     else:
