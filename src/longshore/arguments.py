@@ -115,25 +115,28 @@ class Arguments:
             Tampered: they were changed, or their key is not given.
             UnknownCodec: no codec is known by this name.
         """
-        try:
-            bound = self._load(payload, codec or self.codec)
-        except Exception as error:
-            if not self.secret or isinstance(error, (Tampered, TooLarge, UnknownCodec)):
-                raise
-            raise InvalidValue(shown_error(error, self.secret)) from None
+        bound = self._read(payload, codec or self.codec)
         if self._simple:
             values = msgspec.structs.astuple(bound)
             if UNSET not in values:
                 return list(values), {}
         return self._spread(bound)
 
-    def shown(self, payload: bytes, codec: str | None = None) -> str:
-        """The call that was stored, as people may see it: secret arguments are hidden, long ones cut."""
+    def named(self, payload: bytes, codec: str) -> dict[str, Any]:
+        """The arguments that were given, by name.
+
+        Raises:
+            InvalidValue, Tampered, UnknownCodec: as by `decode`.
+        """
+        return self._given(self._read(payload, codec))
+
+    def shown(self, task: str, payload: bytes, codec: str) -> str:
+        """The call of a task that was stored, as people may see it: secret arguments are hidden, long ones cut."""
         try:
-            values = self._given(self._load(payload, codec or self.codec))
+            values = self._given(self._load(payload, codec))
         except Exception:  # noqa: BLE001 - what is stored may be anything, and a type's own hook may raise anything
-            return unreadable_call(self._name, payload, codec or self.codec)
-        return shown_call(self._name, values, self.secret)
+            return unreadable_call(task, payload, codec)
+        return shown_call(task, values, self.secret)
 
     def hider(self, payload: bytes, codec: str | None = None) -> Callable[[str], str]:
         """A function that hides, in a text, what the secret arguments of a stored call hold."""
@@ -151,6 +154,14 @@ class Arguments:
     def _given(self, bound: Any) -> dict[str, Any]:
         values = {name: getattr(bound, name) for name in self._order}
         return {name: value for name, value in values.items() if value is not UNSET}
+
+    def _read(self, payload: bytes, codec: str) -> Any:
+        try:
+            return self._load(payload, codec)
+        except Exception as error:
+            if not self.secret or isinstance(error, (Tampered, TooLarge, UnknownCodec)):
+                raise
+            raise InvalidValue(shown_error(error, self.secret)) from None
 
     def _load(self, payload: bytes, codec: str) -> Any:
         value = self._codec.decode(payload, codec)

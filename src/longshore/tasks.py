@@ -196,7 +196,7 @@ def shown_call(tasks: Mapping[str, Task[..., Any]], job: StoredJob) -> str:
     task = tasks.get(job.task)
     if task is None:
         return unreadable_call(job.task, job.payload, job.codec)
-    return task.arguments.shown(job.payload, job.codec)
+    return task.arguments.shown(job.task, job.payload, job.codec)
 
 
 def takes_context(function: Callable[..., Any]) -> bool:

@@ -46,9 +46,9 @@ class TestShown:
         def fetch(url: str, token: str = SECRET, *, times: int = 3) -> None: ...
 
         job = fetch.enqueue("http://x", SECRET, times=5)
-        assert shown_job(app.tasks, stored(app, job.id)) == (
-            f"{fetch.function.__qualname__}(url='http://x', token=***, times=5)"
-        )
+        shown = "fetch(url='http://x', token=***, times=5)"
+        assert shown_job(app.tasks, stored(app, job.id)) == shown
+        assert app.admin.call(job.id) == shown
 
     def test_a_call_of_a_task_that_is_not_known_shows_no_argument(self, app: Longshore, memory: MemoryStore) -> None:
         job = app.enqueue(app.call_by_name("fetch", {"token": SECRET}))
@@ -60,7 +60,7 @@ class TestShown:
 
         job = fetch.enqueue(1)
         app.store.update([Change(job.id, None, {"payload": b'{"token": "s3cret"}', "codec": "rot13"})])
-        assert shown_job(app.tasks, stored(app, job.id)).endswith("fetch(… 19 bytes of rot13)")
+        assert shown_job(app.tasks, stored(app, job.id)) == "fetch(… 19 bytes of rot13)"
 
     def test_a_call_that_is_not_yet_stored_shows_no_argument(self, app: Longshore) -> None:
         @app.task
