@@ -68,3 +68,15 @@ def never_end(pipe: str) -> None:
     while True:
         with suppress(Interrupted):
             pause.wait(0.01)
+
+
+@app.task
+def take_a_moment(number: int) -> int:
+    threading.Event().wait(0.02)
+    return number
+
+
+@app.task
+def kill_its_process() -> None:
+    threading.Event().wait(0.01)
+    os._exit(1)

@@ -140,7 +140,7 @@ class Courier:
             return is_idle or now >= self._drain_until + self._settings.grace
         if is_idle and now >= self._term.idle_end():
             return True
-        return is_idle and self._until_empty and self.claiming.is_empty and now >= self._suspects.next_due
+        return is_idle and self._until_empty and self.claiming.is_empty and not self._suspects.awaits(now)
 
     def _turn(self) -> None:
         self._collect()
@@ -213,7 +213,7 @@ class Courier:
             if run is None or run.job.generation != job.generation:
                 if run is not None:
                     run.interrupt(Interrupted)
-                self._ledger.undelivered[identity] = move(STOP if job.cancel_asked else RELEASE, job)
+                self._ledger.hand_back(job)
             elif job.cancel_asked:
                 run.interrupt(Cancelled)
         for identity, run in list(self._ledger.known.items()):

@@ -5,11 +5,11 @@ from __future__ import annotations
 import logging
 from typing import Final
 
-from longshore.contract import ENDED, HELD, Answer, Change, Fields, Outcome, State
+from longshore.contract import ENDED, HELD, Answer, Change, Fields, Outcome, State, StoredJob
 from longshore.errors import LongshoreError, StoreError
 from longshore.guard import Guard
 from longshore.info import ended_topic
-from longshore.states import STOP
+from longshore.states import RELEASE, STOP, move
 from longshore.worker.performing import not_storable
 from longshore.worker.runs import Run
 from longshore.worker.tally import Tally
@@ -40,6 +40,12 @@ class Ledger:
     def wake_queues(self) -> None:
         """Jobs were handed back: others may have time for them."""
         self._announce(self._queue_topics)
+
+    def hand_back(self, job: StoredJob) -> None:
+        """A job is held that does not run here; perhaps it is on its way back already."""
+        on_its_way = self.undelivered.get(job.id)
+        if on_its_way is None or on_its_way.generation != job.generation:
+            self.undelivered[job.id] = move(STOP if job.cancel_asked else RELEASE, job)
 
     def forget(self, identity: str) -> None:
         """The job is not here any more."""

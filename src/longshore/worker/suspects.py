@@ -13,6 +13,8 @@ from longshore.worker.runs import Run
 CRASHES: Final = 2
 """So many crashes make a job a suspect: it was there each time a process died."""
 _PAUSE: Final = 2.0
+_MARGIN: Final = 1.0
+"""Seconds after which another worker must have taken one that was put off, if it has not come back here."""
 
 
 class Suspects:
@@ -24,10 +26,11 @@ class Suspects:
     def __init__(self) -> None:
         self._held: Run | None = None
         self._waiting: Run | None = None
-        self.next_due = float("-inf")
+        self._put_off: dict[str, float] = {}
 
     def takes(self, run: Run) -> bool:
         """Whether the run is a suspect that is now held: it begins when `released` gives it."""
+        self._put_off.pop(run.job.id, None)
         if self._held is not None or run.job.crashes < CRASHES:
             return False
         self._held = self._waiting = run
@@ -40,8 +43,12 @@ class Suspects:
     def put_off(self, job: StoredJob, now: float) -> Change:
         """The change that puts it off, for this worker or any other."""
         delay = _PAUSE * random.uniform(0.5, 1.5)
-        self.next_due = max(self.next_due, now + delay)
+        self._put_off[job.id] = now + delay + _MARGIN
         return move(RELEASE, job, {"delay": microseconds(delay)})
+
+    def awaits(self, now: float) -> bool:
+        """Whether one that was put off here may come back soon."""
+        return any(until > now for until in self._put_off.values())
 
     def released(self) -> Run | None:
         """The suspect that is held and has not begun: to be begun when no other one is held, or handed back."""
