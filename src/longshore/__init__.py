@@ -6,6 +6,7 @@
 from longshore.app import Longshore
 from longshore.context import Context
 from longshore.contract import Features, State
+from longshore.fetching import Fetch, FetchedJob
 from longshore.info import Attempt, JobInfo
 from longshore.jobs import Job
 from longshore.retry import (
@@ -31,6 +32,8 @@ __all__ = [
     "Discard",
     "Exponential",
     "Features",
+    "Fetch",
+    "FetchedJob",
     "Fixed",
     "Job",
     "JobInfo",

@@ -18,6 +18,7 @@ from longshore.contract import EVERY, By, Clock, Features, State, Where
 from longshore.durations import Seconds
 from longshore.enqueuing import enqueue_calls, enqueue_each
 from longshore.errors import ConfigurationError, InvalidValue, LongshoreError, UnknownTask
+from longshore.fetching import Fetch
 from longshore.guard import DEFAULT_MAX_PAYLOAD, Guard, check_text
 from longshore.ids import IdMaker
 from longshore.jobs import Job
@@ -250,6 +251,25 @@ class Longshore:
     def admin(self) -> Admin:
         """What operators see of the store and do to its jobs."""
         return Admin(self)
+
+    def fetch(
+        self,
+        *queues: str,
+        limit: int = 1,
+        wait: Seconds | None = None,
+        tasks: Iterable[str] | None = None,
+        lease: Seconds = 60.0,
+    ) -> Fetch:
+        """Jobs by hand: ``for batch in app.fetch("mail", limit=5, wait=30): …``, each job reserved until it is settled.
+
+        Args:
+            queues: whose jobs are taken, merged by priority; the default one if none is named.
+            limit: how many a batch holds at most.
+            wait: how long is waited for a batch before the loop ends; None for ever.
+            tasks: the names of tasks, no others are taken; None for any.
+            lease: how long jobs stay reserved when this process dies.
+        """
+        return Fetch(self, queues or (DEFAULT_QUEUE,), limit=limit, wait=wait, tasks=tasks, lease=lease)
 
     def transaction(self) -> AbstractContextManager[Any]:
         """A transaction of the store, to be given as ``tx``: commits at the end of the block, else rolls back."""

@@ -11,6 +11,8 @@ from longshore import (
     Context,
     Debounce,
     Features,
+    Fetch,
+    FetchedJob,
     Job,
     JobInfo,
     Linear,
@@ -131,6 +133,22 @@ async def of_awaiting(job: Job[int]) -> None:
     await app.aenqueue(resize)  # E: arg-type
     await app.aenqueue(resize.call(Path("a"), 5), tx=None)  # E: call-arg
     await job.aresult("soon")  # E: arg-type
+
+
+def of_fetching() -> None:
+    for batch in app.fetch("mail", "news", limit=5, wait=timedelta(seconds=30), tasks=["resize"]):
+        assert_type(batch, list[FetchedJob])
+        for job in batch:
+            assert_type(job.touch(), bool)
+            job.fail("no")
+            job.fail(OSError())
+            job.fail(5)  # E: arg-type
+            job.release(5)  # E: call-arg
+    with app.fetch() as fetching, fetching.take()[0] as one:
+        assert_type(fetching, Fetch)
+        one.finish({"any": "result"})
+    app.fetch(5)  # E: arg-type
+    app.fetch(wait="long")  # E: arg-type
 
 
 def of_declarations() -> None:

@@ -154,6 +154,16 @@ def timed_out(app: Application, job: StoredJob) -> Change:
     return _failure(job, error, time.monotonic(), delay)
 
 
+def failed(app: Application, job: StoredJob, error: BaseException) -> Change:
+    """The change that settles a run which somebody made by hand and which raised an error."""
+    if isinstance(error, Snooze):
+        return move(SNOOZE, job, {"delay": microseconds(error.delay)})
+    task = app.tasks.get(job.task)
+    if task is None:
+        return _failure(job, error, time.monotonic(), _delay_by(Retry(), job, error))
+    return _failure(job, error, time.monotonic(), _delay(task, job, error), _hider(task, job))
+
+
 def not_storable(job: StoredJob, error: Exception) -> Change:
     """The change that settles a run whose outcome the store can never take."""
     return _ended(GIVE_UP, job, error, time.monotonic())

@@ -1,0 +1,100 @@
+"""Batches of jobs, fetched one after another."""
+
+from __future__ import annotations
+
+import time
+import weakref
+from collections.abc import Callable, Iterable, Iterator
+from typing import Final, Self
+
+from longshore.application import Application
+from longshore.contract import SECOND, Claim, Listener
+from longshore.durations import Seconds, microseconds
+from longshore.errors import ConfigurationError
+from longshore.fetching.hold import Hold
+from longshore.fetching.job import FetchedJob
+
+_POLL: Final = 5.0
+_LEASE: Final = 60.0
+
+
+class Fetch:
+    """Batches of reserved jobs: ``for batch in app.fetch("queue"):``, or `take` within ``with app.fetch(…) as fetch:``.
+
+    When the loop or the block is left, all that is not settled is handed back.
+
+    Args:
+        queues: whose jobs are taken, merged by priority.
+        limit: how many a batch holds at most.
+        wait: how long is waited for the first job of a batch: then the loop ends. None: for ever.
+        tasks: only jobs of these tasks are taken; None: of any.
+        lease: how long jobs stay held when this process dies.
+    """
+
+    def __init__(
+        self,
+        app: Application,
+        queues: tuple[str, ...],
+        *,
+        limit: int = 1,
+        wait: Seconds | None = None,
+        tasks: Iterable[str] | None = None,
+        lease: Seconds = _LEASE,
+        monotonic: Callable[[], float] = time.monotonic,
+    ) -> None:
+        if not queues or limit < 1:
+            raise ConfigurationError(f"expected at least one queue, and a limit of at least 1; got {queues}, {limit}")
+        self._app = app
+        self._claims = [Claim(queues, None if tasks is None else frozenset(tasks), reserve=True)]
+        self._topics = [f"queue:{queue}" for queue in queues]
+        self._limit = limit
+        self._wait = None if wait is None else microseconds(wait, name="wait") / SECOND
+        self._monotonic = monotonic
+        self._hold = Hold(app, queues=queues, lease=microseconds(lease, name="lease") / SECOND, monotonic=monotonic)
+        self._dropped = weakref.finalize(self, self._hold.abandon)
+        self._dropped.atexit = False
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def __iter__(self) -> Iterator[list[FetchedJob]]:
+        try:
+            # Without a name of its own here, a batch is given up when the loop's variable is.
+            yield from iter(self.take, [])
+        finally:
+            self.close()
+
+    def take(self) -> list[FetchedJob]:
+        """The next batch; empty if none came in time.
+
+        Raises:
+            Unavailable: the store did not answer; what it reserved all the same is handed back.
+        """
+        ends = None if self._wait is None else self._monotonic() + self._wait
+        listener: Listener | None = None
+        try:
+            while True:
+                claimed = self._hold.claim(self._claims, self._limit)
+                if claimed.jobs:
+                    return [FetchedJob(self._app, self._hold, job) for job in claimed.jobs]
+                if claimed.next_due == 0:
+                    continue
+                left = _POLL if ends is None else min(_POLL, ends - self._monotonic())
+                if left <= 0:
+                    return []
+                if listener is None:
+                    listener = self._app.store.listen(self._topics)
+                    continue  # What came before it listened wakes nobody.
+                due = _POLL if claimed.next_due is None else claimed.next_due / SECOND
+                listener.wait(min(left, due))
+        finally:
+            if listener is not None:
+                listener.close()
+
+    def close(self) -> None:
+        """Hands back what is not settled, and ends the lease."""
+        self._dropped.detach()
+        self._hold.close()
