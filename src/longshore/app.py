@@ -15,15 +15,16 @@ from longshore.codecs import JSON, Choice, Codec, TypedCodec, is_native
 from longshore.codecs.json import canonical
 from longshore.context import Context
 from longshore.contract import EVERY, By, Clock, Features, State, Where
+from longshore.declaring import TaskDecorator
 from longshore.durations import Seconds
 from longshore.enqueuing import enqueue_calls, enqueue_each
-from longshore.errors import ConfigurationError, InvalidValue, LongshoreError, UnknownTask
+from longshore.errors import InvalidValue, LongshoreError, UnknownTask
 from longshore.fetching import Fetch
-from longshore.guard import DEFAULT_MAX_PAYLOAD, Guard, check_text
+from longshore.guard import DEFAULT_MAX_PAYLOAD, Guard
 from longshore.ids import IdMaker
 from longshore.jobs import Job
 from longshore.retry import Retry
-from longshore.tasks import DEFAULT_QUEUE, Call, Configured, Options, Task, check_function
+from longshore.tasks import DEFAULT_QUEUE, Call, Configured, Options, Task
 from longshore.unique import Uniqueness, slot_of
 from longshore.worker.settings import WorkerSettings
 from longshore.worker.worker import Worker
@@ -342,56 +343,6 @@ class Longshore:
         except KeyError:
             known = ", ".join(sorted(self.tasks)) or "none"
             raise UnknownTask(f"no task is registered as {name!r}; registered: {known}") from None
-
-
-class TaskDecorator:
-    """What ``@app.task(…)`` with options gives."""
-
-    def __init__(
-        self,
-        app: Longshore,
-        name: str | None,
-        options: Options,
-        retry: Retry,
-        timeout: Seconds | None,
-        choice: Choice,
-        secret: Iterable[str],
-    ) -> None:
-        self._app = app
-        self._name = name
-        self._options = options
-        self._retry = retry
-        self._timeout = timeout
-        self._choice = choice
-        self._secret = secret
-
-    @overload
-    def __call__(self, function: Callable[Concatenate[Context, P], Awaitable[R]], /) -> Task[P, R]: ...
-    @overload
-    def __call__(self, function: Callable[Concatenate[Context, P], R], /) -> Task[P, R]: ...
-    @overload
-    def __call__(self, function: Callable[P, Awaitable[R]], /) -> Task[P, R]: ...
-    @overload
-    def __call__(self, function: Callable[P, R], /) -> Task[P, R]: ...
-    def __call__(self, function: Any, /) -> Any:
-        """Registers the function."""
-        check_function(function)
-        name = self._name if self._name is not None else function.__name__
-        check_text(name, "a task's name")
-        if name in self._app.tasks:
-            raise ConfigurationError(f"a task named {name!r} is registered already: give name= to one of the two")
-        task: Task[..., Any] = Task(
-            self._app,
-            function,
-            name=name,
-            options=self._options,
-            retry=self._retry,
-            timeout=self._timeout,
-            choice=self._choice,
-            secret=self._secret,
-        )
-        self._app.tasks[name] = task
-        return task
 
 
 def _identity(arguments: Mapping[str, Any], names: tuple[str, ...]) -> bytes:
