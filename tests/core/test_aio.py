@@ -12,7 +12,7 @@ import pytest
 
 from core.stores import STORES, fresh_store
 from core.working import work
-from longshore import Job, Longshore, Retry, State, Task, Unique
+from longshore import Job, Longshore, Retry, State, Task, Unique, aio
 from longshore.aio import Gatherer
 from longshore.contract import EVERY, NewJob, Where
 from longshore.errors import (
@@ -276,6 +276,32 @@ class TestResult:
             if thread.name == "longshore-ends":
                 thread.join(LONG)
                 assert not thread.is_alive()
+
+    def test_a_wake_up_tells_the_end_and_nobody_looks_again_and_again(
+        self, app: Longshore, double: Any, counted: CountingGuard, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(aio, "RECHECK_SECONDS", 10 * LONG)
+
+        async def main() -> int:
+            job = await double.aenqueue(4)
+            waiting = asyncio.ensure_future(job.aresult(LONG))
+            await asyncio.to_thread(until_all_are_awaited, app)
+            counted.looks.clear()
+            with app.worker(slots=1):
+                return await waiting
+
+        assert asyncio.run(main()) == 8
+        assert counted.looks.count(1) <= 3  # At the beginning, after the wake-up, and for the result.
+
+    def test_an_end_that_was_not_announced_is_found_all_the_same(self, app: Longshore, double: Any) -> None:
+        async def main() -> int:
+            job = await double.aenqueue(4)
+            waiting = asyncio.ensure_future(job.aresult(LONG))
+            await asyncio.to_thread(until_all_are_awaited, app)
+            await asyncio.to_thread(work, app)  # Settles, and wakes nobody.
+            return await waiting
+
+        assert asyncio.run(main()) == 8
 
     def test_a_failure_is_raised_and_shown(self, app: Longshore, double: Any) -> None:
         async def main() -> None:
