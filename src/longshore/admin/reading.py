@@ -283,5 +283,7 @@ def _worker(name: str, living: tuple[Record, HolderRecord] | None, holds: tuple[
         queues=about.queues if about else (),
         tasks=about.tasks if about else (),
         slots=about.slots if about else 0,
+        release=about.release if about else "",
+        status=about.status if about else "",
         holds=holds,
     )

@@ -58,6 +58,10 @@ class WorkerInfo(Struct, frozen=True, kw_only=True):
     queues: tuple[str, ...]
     tasks: tuple[str, ...]
     slots: int
+    release: str
+    """Which release of the application it runs, if it was told."""
+    status: str
+    """Working, stopping, or retiring: then its process is replaced when what it runs has ended."""
     holds: tuple[HeldJob, ...]
 
 

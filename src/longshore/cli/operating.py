@@ -55,13 +55,15 @@ def workers(app: AppOption = None, url: UrlOption = None, json: JsonOption = Fal
     if json:
         print_json(present)
         return
-    columns = ("name", "alive", "host", "pid", "queues", "slots", "holds", "jobs")
+    columns = ("name", "alive", "status", "release", "host", "pid", "queues", "slots", "holds", "jobs")
     print_table(
         columns,
         (
             (
                 w.name,
                 "yes" if w.alive else "no",
+                w.status,
+                w.release,
                 w.host,
                 w.pid,
                 w.queues,

@@ -125,11 +125,15 @@ class Courier:
 
     def run(self) -> None:
         """Works until it is drained, or for as long as it was told to."""
-        while not self._is_done():
-            self._bell.silence()
+        while not self._is_done_for_now():
             if self._ensure_lease() and self._ensure_certainty():
                 self._turn()
         self._hand_back_the_rest()
+
+    def _is_done_for_now(self) -> bool:
+        # First: what is said after this look rings for the next one.
+        self._bell.silence()
+        return self._is_done()
 
     def _is_done(self) -> bool:
         is_idle = self._ledger.is_settled() and not self._outcomes
@@ -151,7 +155,7 @@ class Courier:
         claims = self.claiming.claims(wanted) if wanted and (due or self._ledger.undelivered) else []
         if claims or self._ledger.undelivered:
             self._trip(claims, wanted)
-        elif not self._outcomes:
+        elif not (self._outcomes or self._is_done()):  # The last outcome may have been one of a run that was void.
             self._bell.wait(self._time_to_sleep(wanted))
 
     def _ensure_lease(self) -> bool:
@@ -230,9 +234,9 @@ class Courier:
             self.claiming.pace.took(run.job.task, seconds)
             if self._ledger.holds(run):
                 self._ledger.undelivered[run.job.id] = change or self._change_without_outcome(run)
-        reason = self._term.reason_to_retire()
-        if reason is not None:
-            self._retire(reason)
+            # Only after a run: one whose process begins with more than it may have still does some work.
+            if (reason := self._term.reason_to_retire()) is not None:
+                self._retire(reason)
 
     def _left(self, run: Run) -> None:
         """A run is over, or was taken back before it began."""
