@@ -125,15 +125,11 @@ class Courier:
 
     def run(self) -> None:
         """Works until it is drained, or for as long as it was told to."""
-        while not self._is_done_for_now():
+        while not self._is_done():
+            self._bell.silence()
             if self._ensure_lease() and self._ensure_certainty():
                 self._turn()
         self._hand_back_the_rest()
-
-    def _is_done_for_now(self) -> bool:
-        # First: what is said after this look rings for the next one.
-        self._bell.silence()
-        return self._is_done()
 
     def _is_done(self) -> bool:
         is_idle = self._ledger.is_settled() and not self._outcomes
