@@ -329,6 +329,18 @@ class TestChoice:
         assert Choice(one, [other]).named("pickle") is one
         assert Choice(one).instead(other).named("pickle") is other
 
+    @pytest.mark.parametrize("wrong", [5, JsonCodec, None, b"json", range(3)], ids=str)
+    def test_what_is_no_codec_is_refused_by_its_type(self, wrong: Any) -> None:
+        with pytest.raises(ConfigurationError, match=r"expected a codec, such as longshore\.codecs\.JSON"):
+            Choice(wrong)
+        with pytest.raises(ConfigurationError, match=r"expected a codec, such as longshore\.codecs\.JSON"):
+            Choice(JSON, [wrong])
+
+    @pytest.mark.parametrize("name", ["", "Yaml", "a b", "+", "a+", "+a", "ä", "a\n", "x" * 101], ids=ascii)
+    def test_a_name_that_no_store_should_hold_is_refused(self, name: str) -> None:
+        with pytest.raises(ConfigurationError, match="a codec's name must be"):
+            Choice(PlainCodec(name, dump=bytes, load=str))
+
     def test_typed_values_are_read_with_the_codec_they_were_written_with(self) -> None:
         written = [(codec.of(set[int]).encode({1, 2}), codec.name) for codec in EVERY_CODEC]
         values: TypedCodec[set[int]] = TypedCodec(Choice(LITERAL, EVERY_CODEC[3:]), set[int])

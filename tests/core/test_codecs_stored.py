@@ -26,12 +26,12 @@ def parent(path: Path, times: int = 1) -> Path:
 class Dock:
     """Programs that share one store, each with its own codecs."""
 
-    def __init__(self, memory: MemoryStore, clock: ManualClock) -> None:
-        self.memory = memory
+    def __init__(self, store: Any, clock: ManualClock) -> None:
+        self.store = store
         self.clock = clock
 
     def program(self, *, task_codec: Any = None, **options: Any) -> Longshore:
-        app = Longshore(self.memory, clock=self.clock, **options)
+        app = Longshore(self.store, clock=self.clock, **options)
         app.task(codec=task_codec)(parent)
         return app
 
@@ -74,7 +74,8 @@ class TestChosen:
         assert [job.result() for job in jobs] == [Path("a"), 1]
 
     def test_what_is_called_by_name_for_another_program_is_in_the_codec_of_this_one(self, dock: Dock) -> None:
-        producer = Longshore(dock.memory, clock=dock.clock, codec=Compressed(MESSAGEPACK, least=0))
+        producer = dock.program(codec=Compressed(MESSAGEPACK, least=0))
+        del producer.tasks["parent"]
         job = producer.enqueue(producer.call_by_name("parent", {"path": "a/b"}))
         assert stored(producer, job).codec == "messagepack+zlib"
         work(dock.program())
@@ -120,6 +121,20 @@ class TestChanged:
         work(new)
         assert new.job(waiting.id).result() == Path("a")
         assert stored(new, waiting).codec == stored(new, done).codec
+
+
+def test_a_file_keeps_jobs_and_results_of_every_codec(tmp_path: Path, clock: ManualClock) -> None:
+    dock = Dock(f"sqlite:///{tmp_path}/jobs.db", clock)
+    with dock.program(old_codecs=EVERY_CODEC) as reader:
+        for codec in EVERY_CODEC:
+            with dock.program(codec=codec) as writer:
+                enqueued(writer, id=f"done.{codec.name}")
+                work(writer)
+                enqueued(writer, id=f"left.{codec.name}", delay=60)
+        clock.advance(60)
+        work(reader)
+        results = {job.id: (job.codec, reader.job(job.id).result(timeout=0)) for job in reader.store.each()}
+    assert results == {f"{when}.{name}": (name, Path("a")) for name in NAMES for when in ("done", "left")}
 
 
 class TestUnreadable:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator
 from typing import Any, Final, Generic
 
@@ -11,8 +12,9 @@ from longshore.codecs.installed import load
 from longshore.codecs.json import JSON
 from longshore.codecs.messagepack import MESSAGEPACK
 from longshore.codecs.wrapper import Wrapper
-from longshore.errors import UnknownCodec
+from longshore.errors import ConfigurationError, UnknownCodec
 
+_NAME: Final = re.compile(r"(?=.{1,100}\Z)[a-z0-9][a-z0-9.-]*(\+[a-z0-9][a-z0-9.-]*)*")
 _ALWAYS: Final = (JSON, MESSAGEPACK, Compressed(JSON))
 
 
@@ -29,13 +31,13 @@ class Choice:
     Raises:
         UnknownCodec: none is installed under a name.
         MissingPackage: one is, a package that it needs is not.
-        ConfigurationError: an installed one is not of the form that is needed.
+        ConfigurationError: one is not of the form that is needed.
     """
 
     def __init__(self, chosen: Codec[Any] | str = JSON, others: Iterable[Codec[Any] | str] = ()) -> None:
         self._codecs: list[Codec[Any]] = list(_ALWAYS)
         for codec in reversed([chosen, *others]):
-            self._codecs.insert(0, self._by_name(codec) if isinstance(codec, str) else codec)
+            self._codecs.insert(0, self._by_name(codec) if isinstance(codec, str) else _checked(codec))
         self.chosen = self._codecs[0]
 
     def instead(self, chosen: Codec[Any] | str) -> Choice:
@@ -70,6 +72,18 @@ class Choice:
             while isinstance(layer, Wrapper):
                 layer = layer.inner
                 yield layer
+
+
+def _checked(codec: object) -> Codec[Any]:
+    if isinstance(codec, type) or not isinstance(codec, Codec):
+        found = codec.__qualname__ if isinstance(codec, type) else f"a {type(codec).__qualname__}"
+        raise ConfigurationError(f"expected a codec, such as longshore.codecs.JSON, or the name of one; got {found}")
+    if not _NAME.fullmatch(codec.name):
+        raise ConfigurationError(
+            f"a codec's name must be 1 to 100 small letters, digits, '.' and '-', with '+' between those of codecs "
+            f"around each other; it is {codec.name!r}"
+        )
+    return codec
 
 
 class TypedCodec(Generic[T]):
