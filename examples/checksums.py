@@ -24,8 +24,8 @@ from rich.table import Table
 
 from longshore import JobInfo, Longshore, State
 from longshore.contract import ENDED
-from longshore.worker.settings import WorkerSettings
 from longshore.processes.supervisor import Supervisor
+from longshore.worker.settings import WorkerSettings
 
 app = Longshore("sqlite:///checksums.db")
 console = Console()
