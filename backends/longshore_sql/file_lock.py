@@ -12,13 +12,21 @@ import os
 import threading
 from typing import Final
 
+from longshore.errors import Unavailable
+
 _MODE: Final = 0o666
 
 
 class FileLock:
-    """A lock on a file, for one thread at a time, until it is released or the process ends."""
+    """A lock on a file, for one thread at a time, until it is released or the process ends.
 
-    def __init__(self, path: str) -> None:
+    In a ``with`` block, `longshore.errors.Unavailable` is raised when it was not given in ``timeout`` seconds.
+    """
+
+    def __init__(self, path: str, timeout: float) -> None:
+        self._path = path
+        self._timeout = timeout
+        self._thread = threading.Lock()
         self._file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, _MODE)
         self._changed = threading.Condition()
         self._waiter: threading.Thread | None = None
@@ -26,21 +34,34 @@ class FileLock:
         self._given = False
         self._closed = False
 
+    def __enter__(self) -> None:
+        if not self.acquire(self._timeout):
+            message = f"expected the lock {self._path} within {self._timeout} s; another connection has held it so long"
+            raise Unavailable(message, unknown=False)
+
+    def __exit__(self, *_: object) -> None:
+        self.release()
+
     def acquire(self, timeout: float) -> bool:
         """Takes the lock, or answers False when it was not given in ``timeout`` seconds."""
+        if not self._thread.acquire(timeout=timeout):
+            return False
+        given = False
         try:
-            fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            return self._wait(timeout)
-        except OSError:
-            # A file system without such locks: SQLite's own waiting must do.
-            return not self._closed
-        return True
+            given = self._acquire(timeout)
+        finally:
+            if not given:
+                self._thread.release()
+        return given
 
     def release(self) -> None:
         """Gives the lock back."""
-        with contextlib.suppress(OSError):
+        try:
             fcntl.flock(self._file, fcntl.LOCK_UN)
+        except (OSError, ValueError):
+            pass  # It was closed, or the file system has no such locks.
+        finally:
+            self._thread.release()
 
     def close(self) -> None:
         """Closes the file: in a child, too, to which it came by fork."""
@@ -50,6 +71,16 @@ class FileLock:
                 os.close(self._file)
                 self._file = -1
             self._changed.notify_all()
+
+    def _acquire(self, timeout: float) -> bool:
+        try:
+            fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return self._wait(timeout)
+        except (OSError, ValueError):
+            # A file system without such locks: SQLite's own waiting must do.
+            return not self._closed
+        return True
 
     def _wait(self, timeout: float) -> bool:
         """The operating system knows no time-out for this lock: so another thread waits for it."""

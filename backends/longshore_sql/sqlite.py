@@ -6,7 +6,7 @@ import os
 import sqlite3
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from typing import Any, Final, Self
 
 import sqlalchemy
@@ -18,7 +18,7 @@ from longshore_sql.driver import SQLDriver
 from longshore_sql.file_lock import FileLock
 from longshore_sql.schema import Schema
 from longshore_sql.sqlite_dialect import SQLiteDialect
-from longshore_sql.sqlite_errors import is_forbidden, translated
+from longshore_sql.sqlite_errors import Translated, is_forbidden
 from longshore_sql.sqlite_options import Options
 from longshore_sql.sqlite_sources import ConnectionSource, EngineSource, FileSource, Source, begin, joined, lock_path
 from longshore_sql.statements import Step
@@ -54,6 +54,7 @@ class SQLiteDriver(SQLDriver):
         self._timeout = options.timeout
         self._source = source
         self._path = source.path
+        self._translated = Translated(source.path)
         self._clock = clock or machine_clock
         self._lock: tuple[int, FileLock] | None = None
         self._wakes = Wakes(f"{source.path}-wake")
@@ -74,7 +75,7 @@ class SQLiteDriver(SQLDriver):
         given = Options.of(target, options)
         path = given.path or "the database that was handed in"
         try:
-            with translated(path):
+            with Translated(path):
                 return cls(_source(target, given), given, clock)
         except Unavailable as error:
             if is_forbidden(error.__cause__):
@@ -89,7 +90,7 @@ class SQLiteDriver(SQLDriver):
             self._lock = None
 
     def migrate(self) -> None:
-        with self._transaction() as step:
+        with self._transaction(check=False) as step:
             cursor = step.cursor
             cursor.execute("SELECT 1 FROM sqlite_master WHERE name = ?", (self._schema.meta.name,))
             if cursor.fetchone() is None:
@@ -111,7 +112,7 @@ class SQLiteDriver(SQLDriver):
     @contextmanager
     def transaction(self) -> Iterator[sqlalchemy.Connection]:
         with self._source.engine().connect() as connection:
-            with translated(self._path), self._in_line():
+            with self._translated, self._in_line():
                 begin(connection)
             yield connection
             connection.commit()
@@ -123,45 +124,34 @@ class SQLiteDriver(SQLDriver):
         self._examined = self._examined or 0
         return self._examined
 
-    @contextmanager
-    def _write(self, tx: Any = None) -> Iterator[Step]:
-        if tx is None:
-            with self._transaction() as step:
-                self._check(step)
-                yield step
-            return
-        with translated(self._path):
-            step = Step(_cursor(joined(tx, self._touch)), self._clock())
-            self._check(step)
-            yield step
+    def _write(self, tx: Any = None) -> AbstractContextManager[Step]:
+        return self._transaction() if tx is None else self._joined(tx)
 
     @contextmanager
-    def _transaction(self) -> Iterator[Step]:
-        with translated(self._path), self._source.writer() as connection, self._in_line():
+    def _transaction(self, *, check: bool = True) -> Iterator[Step]:
+        with self._translated, self._source.writer() as connection, self._in_line():
             cursor = self._observed(connection)
             cursor.execute("BEGIN IMMEDIATE")
             try:
-                yield Step(cursor, self._clock())
+                step = Step(cursor, self._clock())
+                if check:
+                    self._check(step)
+                yield step
                 cursor.execute("COMMIT")
             finally:
                 if connection.in_transaction:
                     cursor.execute("ROLLBACK")
 
     @contextmanager
-    def _in_line(self) -> Iterator[None]:
-        """Waits for its turn among all who write to the file."""
-        lock = self._file_lock()
-        if not lock.acquire(self._timeout):
-            message = f"another connection has held the lock of {self._path} for over {self._timeout} s"
-            raise Unavailable(message, unknown=False)
-        try:
-            yield
-        finally:
-            lock.release()
+    def _joined(self, tx: Any) -> Iterator[Step]:
+        with self._translated:
+            step = Step(_cursor(joined(tx, self._touch)), self._clock())
+            self._check(step)
+            yield step
 
     @contextmanager
     def _read(self) -> Iterator[Step]:
-        with translated(self._path), self._source.reader() as connection:
+        with self._translated, self._source.reader() as connection:
             cursor = self._observed(connection)
             inside = connection.in_transaction
             if not inside:
@@ -185,12 +175,13 @@ class SQLiteDriver(SQLDriver):
             self._versions.check(step.cursor)
             self._is_checked = True
 
-    def _file_lock(self) -> FileLock:
+    def _in_line(self) -> FileLock:
+        """The lock at which all who write to the file wait for their turn."""
         process = os.getpid()
         if self._lock is None or self._lock[0] != process:
             if self._lock is not None:
                 self._lock[1].close()  # Came by fork: while it is open here, the parent's death would not free it.
-            self._lock = (process, FileLock(lock_path(self._path)))
+            self._lock = (process, FileLock(lock_path(self._path), self._timeout))
         return self._lock[1]
 
     def _observed(self, connection: sqlite3.Connection) -> sqlite3.Cursor:

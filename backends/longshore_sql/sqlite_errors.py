@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import Final
 
 from longshore.errors import Closed, ConfigurationError, Corrupt, SchemaError, StoreError, StoreFull, Unavailable
@@ -15,15 +13,20 @@ _FORBIDDEN: Final = frozenset(
 )
 
 
-@contextmanager
-def translated(path: str) -> Iterator[None]:
-    """Raises what SQLite raises inside as an error of the contract."""
-    try:
-        yield
-    except sqlite3.Error as error:
-        raise translation(error, path) from error
-    except OSError as error:
-        raise _unopened(error, path) from error
+class Translated:
+    """Raises what SQLite raises in a ``with`` block as an error of the contract. One may be entered many times."""
+
+    def __init__(self, path: str) -> None:
+        self._path = path
+
+    def __enter__(self) -> None:
+        return
+
+    def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
+        if isinstance(error, sqlite3.Error):
+            raise translation(error, self._path) from error
+        if isinstance(error, OSError):
+            raise _unopened(error, self._path) from error
 
 
 def translation(error: sqlite3.Error, path: str) -> StoreError | ConfigurationError:

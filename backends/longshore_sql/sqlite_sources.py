@@ -70,10 +70,10 @@ class FileSource(Source):
             pass  # What is wrong with the path is to be said at once.
 
     def writer(self) -> AbstractContextManager[sqlite3.Connection]:
-        return self._own().writer.lent()
+        return self._own().writer
 
     def reader(self) -> AbstractContextManager[sqlite3.Connection]:
-        return self._own().reader.lent()
+        return self._own().reader
 
     def engine(self) -> sqlalchemy.Engine:
         if self._engine is None:
@@ -110,8 +110,7 @@ class FileSource(Source):
                 connection.execute("PRAGMA journal_mode = WAL")
             else:
                 # Several who change the mode of a new file at once are not made to wait by SQLite, but fail.
-                with closing(FileLock(lock_path(self.path))) as lock:
-                    lock.acquire(self._timeout)
+                with closing(FileLock(lock_path(self.path), self._timeout)) as lock, lock:
                     connection.execute("PRAGMA journal_mode = WAL")
             connection.execute(f"PRAGMA synchronous = {self._synchronous}")
         except BaseException:
@@ -121,19 +120,25 @@ class FileSource(Source):
 
 
 class _Shared:
-    """One connection, for one thread at a time."""
+    """One connection, for the thread that has entered it."""
 
     def __init__(self, opened: Callable[[], sqlite3.Connection]) -> None:
         self._open = opened
         self._lock = threading.Lock()
         self._connection: sqlite3.Connection | None = None
 
-    @contextmanager
-    def lent(self) -> Iterator[sqlite3.Connection]:
-        with self._lock:
+    def __enter__(self) -> sqlite3.Connection:
+        self._lock.acquire()
+        try:
             if self._connection is None:
                 self._connection = self._open()
-            yield self._connection
+        except BaseException:
+            self._lock.release()
+            raise
+        return self._connection
+
+    def __exit__(self, *_: object) -> None:
+        self._lock.release()
 
     def close(self) -> None:
         with self._lock:

@@ -39,13 +39,13 @@ class Wakes:
     """The folder in which listeners are found."""
 
     def __init__(self, folder: str) -> None:
-        self._folder = Path(folder)
+        self._folder = folder
         self._sender: socket.socket | None = None
 
     def wake(self, topics: Iterable[str]) -> None:
         """Wakes who listens to any of the topics; whoever cannot be reached is gone."""
         try:
-            names = [entry.name for entry in os.scandir(self._folder)]
+            names = [entry.name for entry in os.scandir(self._folder)] if os.access(self._folder, os.F_OK) else []
         except OSError:
             return
         bits = topic_bits(topics)
@@ -58,7 +58,7 @@ class Wakes:
         """Listens from now on."""
         name = f"{topic_bits(topics):016x}-{os.getpid()}-{os.urandom(4).hex()}"
         try:
-            self._folder.mkdir(exist_ok=True)
+            Path(self._folder).mkdir(exist_ok=True)
             return self._bound(name)
         except OSError:
             return Sleeper()
@@ -78,10 +78,10 @@ class Wakes:
             except OSError:
                 ear.close()
             else:
-                return SocketListener(ear, self._folder / name)
+                return SocketListener(ear, Path(self._folder, name))
         ear = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
         ear.bind(("127.0.0.1", 0))
-        sign = self._folder / f"{name}-{_PORT}{ear.getsockname()[1]}"
+        sign = Path(self._folder, f"{name}-{_PORT}{ear.getsockname()[1]}")
         sign.touch()
         return SocketListener(ear, sign)
 
@@ -89,7 +89,7 @@ class Wakes:
         """The socket's path, made short where it is too long; None where there can be none."""
         if not hasattr(socket, "AF_UNIX"):
             return None
-        path = str(self._folder / name)
+        path = str(Path(self._folder, name))
         return path if len(os.fsencode(path)) <= _LONGEST_ADDRESS else None
 
     def _send(self, name: str) -> None:
@@ -103,7 +103,7 @@ class Wakes:
             return  # It has not yet read those before.
         except OSError:
             with contextlib.suppress(OSError):
-                (self._folder / name).unlink()
+                (Path(self._folder, name)).unlink()
 
     def _send_to_path(self, name: str) -> None:
         if self._sender is None:

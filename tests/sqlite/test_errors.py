@@ -46,7 +46,7 @@ def test_a_transaction_that_cannot_begin_is_unavailable(connect, writer) -> None
 def test_one_who_holds_the_line_makes_the_next_unavailable(connect, store: SQLiteDriver) -> None:
     hurried = connect(timeout=0.05)
     with store._in_line():
-        with pytest.raises(Unavailable, match="held the lock") as caught:
+        with pytest.raises(Unavailable, match="held it so long") as caught:
             hurried.insert([JOB])
         assert not caught.value.unknown
     hurried.insert([JOB])

@@ -20,7 +20,7 @@ def locks(tmp_path: Path):
     made: list[FileLock] = []
 
     def make() -> FileLock:
-        made.append(FileLock(str(tmp_path / "lock")))
+        made.append(FileLock(str(tmp_path / "lock"), PATIENCE))
         return made[-1]
 
     yield make
@@ -93,7 +93,7 @@ def test_many_in_turn(locks) -> None:
 def test_a_killed_process_frees_it(locks, tmp_path: Path) -> None:
     program = (
         "import sys; from longshore_sql.file_lock import FileLock\n"
-        "FileLock(sys.argv[1]).acquire(0); print('taken', flush=True); sys.stdin.read()"
+        "FileLock(sys.argv[1], 9).acquire(0); print('taken', flush=True); sys.stdin.read()"
     )
     command = [sys.executable, "-c", program, str(tmp_path / "lock")]
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
@@ -127,3 +127,11 @@ def test_a_file_system_without_locks_lets_everybody_through(locks, monkeypatch: 
     monkeypatch.setattr("longshore_sql.file_lock.fcntl.flock", refuse)
     assert lock.acquire(0)
     lock.release()
+
+
+def test_two_threads_of_one_lock_take_turns(locks) -> None:
+    lock = locks()
+    with lock:
+        assert not lock.acquire(0.01)
+    with lock:
+        pass

@@ -235,13 +235,13 @@ class TestTx:
 
 def test_a_child_of_fork_opens_its_own(store: SQLiteDriver, path: Path) -> None:
     store.insert([JOB])
-    lock = store._file_lock()
+    lock = store._in_line()
     child = os.fork()
     if child == 0:
         ended = 1
         try:
             store.insert([NewJob("child", "queue", "task", b"")])
-            ended = int(store._file_lock() is lock)
+            ended = int(store._in_line() is lock)
         finally:
             os._exit(ended)
     assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
