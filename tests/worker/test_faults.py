@@ -11,6 +11,7 @@ import pytest
 
 from longshore import Context, JobInfo, Longshore, State
 from longshore.contract import Claim
+from longshore.errors import LeaseLost
 from longshore.holders import KIND, end_lease, lapsed_holders, rescue
 from longshore.memory import store_clock
 from longshore.testing.clock import ManualClock
@@ -283,3 +284,27 @@ def test_a_clock_that_jumps_while_others_are_judged_condemns_nobody(connect: Con
         gate.open()
         assert_ran_undisturbed(job.wait(timeout=PATIENCE))
         assert worker.holder == holder
+
+
+def test_what_was_claimed_under_a_name_that_was_rescued_by_mistake_is_not_left_behind(
+    app: FaultyApp, gate: Gate
+) -> None:
+    """Rescued, it claims once more before it learns that: nobody else would look at that job for a lease."""
+    gate.serve(app)
+    with app.worker(slots=1, lease=30.0, heartbeat=10.0, poll=60.0) as worker:
+        holder = worker.holder
+        app.line.await_calls("now", 1)
+        end_lease(app.store, holder)
+        assert rescue(app.store, holder, by="a hasty one", lease=60_000_000) is not None
+        job = app.enqueue(stop(app, "a"))
+        assert gate.arrived() == "a"
+        assert job.info().holder == holder
+        with pytest.raises(LeaseLost):
+            worker._lease.renew(app.store)
+        assert worker._courier is not None
+        worker._courier.look_at_held()
+        assert gate.arrived() == "a", "it is begun anew under another name"
+        assert job.info().holder == worker.holder != holder
+        gate.open()
+        info = job.wait(timeout=PATIENCE)
+    assert (info.state, info.attempt, info.crashes) == (State.SUCCEEDED, 1, 0)

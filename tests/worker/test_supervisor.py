@@ -129,6 +129,17 @@ def test_a_child_that_cannot_start_is_tried_with_growing_pauses(
     assert third - second >= 2.0
 
 
+def test_a_process_that_the_system_refuses_to_start_is_tried_again(
+    shared: Longshore, words: Words, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    job = shared.job(call(shared, "say", words, "a"))
+    monkeypatch.setattr(sys, "executable", str(TESTS / "no such program"))
+    with Supervisor(DOCK, processes=1, url=shared.store.driver.target, settings=PATIENT) as supervisor:
+        assert supervisor.pids == []
+        monkeypatch.undo()
+        assert job.result(timeout=PATIENCE) == int(words.hear()[-1])
+
+
 @pytest.mark.parametrize(
     ("words_given", "said"),
     [
