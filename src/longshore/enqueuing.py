@@ -54,19 +54,24 @@ def _digest(call: Call[Any]) -> bytes:
 
 def enqueue_each(store: Guard, calls: Sequence[Call[Any]], make_id: Callable[[], str]) -> list[str | Exception]:
     """The same for calls that do not know of each other: what is wrong with one is its answer alone."""
-    names = [call.options.id or make_id() for call in calls]
+    return _each(store, calls, [call.options.id or make_id() for call in calls])
+
+
+def _each(store: Guard, calls: Sequence[Call[Any]], names: Sequence[str]) -> list[str | Exception]:
     missing = (name for call, name in zip(calls, names, strict=True) if not call.options.id)
     try:
         return list(enqueue_calls(store, calls, missing.__next__))
     except InvalidValue as error:
         if len(calls) == 1:
             return [error]
-        lost: dict[str, BaseException] = {}
+        # Nothing was stored. Halving finds the one that is wrong in few calls.
+        half = len(calls) // 2
+        return _each(store, calls[:half], names[:half]) + _each(store, calls[half:], names[half:])
     except PartialInsert as error:
         lost = {job.id: error.__cause__ or error for job in error.remaining}
     # With the ids they had: what is stored already is not stored again.
     return [
-        _lost(lost[name]) if name in lost else enqueue_each(store, [call], iter([name]).__next__)[0]
+        _lost(lost[name]) if name in lost else _each(store, [call], [name])[0]
         for call, name in zip(calls, names, strict=True)
     ]
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +13,6 @@ import pytest
 from core.stores import STORES, fresh_store
 from core.working import work
 from longshore import Job, Longshore, Retry, State, Task, Unique, aio
-from longshore.aio import Gatherer
 from longshore.contract import EVERY, NewJob, Where
 from longshore.errors import (
     Blocked,
@@ -27,6 +26,7 @@ from longshore.errors import (
     UniqueConflict,
 )
 from longshore.guard import Guard
+from longshore.info import ended_topic
 from longshore.testing.together import together
 
 LONG = 30.0
@@ -52,6 +52,12 @@ def double(app: Longshore) -> Task[[int], int]:
 def until_all_are_awaited(app: Longshore) -> None:
     while not all(job.awaited for job in app.store.each()):
         pass
+
+
+def work_and_tell(app: Longshore) -> None:
+    jobs = list(app.store.each())
+    work(app)
+    app.store.wake([ended_topic(job.id) for job in jobs])
 
 
 class CountingGuard(Guard):
@@ -81,79 +87,6 @@ def counted(app: Longshore, monkeypatch: pytest.MonkeyPatch) -> CountingGuard:
     guard = CountingGuard(app.store.driver, patience=0, max_payload=1_000)
     monkeypatch.setattr(app, "_store", guard)
     return guard
-
-
-class TestGathering:
-    """Of a `Gatherer` alone: what is asked while a call is under way waits for the next one."""
-
-    class Asked:
-        """Answers when it is let go, and notes what it was asked."""
-
-        def __init__(self) -> None:
-            self.calls: list[list[int]] = []
-            self.begun = threading.Semaphore(0)
-            self.go = threading.Semaphore(0)
-
-        def __call__(self, questions: Sequence[int]) -> list[int | Exception]:
-            self.calls.append(list(questions))
-            self.begun.release()
-            assert self.go.acquire(timeout=LONG)
-            return [ValueError(str(number)) if number < 0 else 2 * number for number in questions]
-
-        async def has_begun(self) -> None:
-            assert await asyncio.to_thread(self.begun.acquire, timeout=LONG)
-
-    def test_what_comes_in_one_turn_of_the_loop_goes_at_once_and_what_comes_meanwhile_goes_next(self) -> None:
-        async def main() -> None:
-            asked = self.Asked()
-            gatherer = Gatherer(asked)
-            first = [asyncio.ensure_future(gatherer(number)) for number in (1, 2)]
-            await asked.has_begun()
-            later = [asyncio.ensure_future(gatherer(number)) for number in (3, 4, 5)]
-            await asyncio.sleep(0)
-            asked.go.release(2)
-            assert await asyncio.gather(*first, *later) == [2, 4, 6, 8, 10]
-            assert asked.calls == [[1, 2], [3, 4, 5]]
-
-        asyncio.run(main())
-
-    def test_an_error_is_the_one_s_who_asked(self) -> None:
-        async def main() -> None:
-            asked = self.Asked()
-            asked.go.release()
-            gatherer = Gatherer(asked)
-            answers = await asyncio.gather(*map(gatherer, (1, -1, 2)), return_exceptions=True)
-            assert (answers[0], str(answers[1]), answers[2]) == (2, "-1", 4)
-
-        asyncio.run(main())
-
-    def test_who_is_cancelled_in_time_is_left_out_and_who_is_cancelled_later_disturbs_nobody(self) -> None:
-        async def main() -> None:
-            asked = self.Asked()
-            gatherer = Gatherer(asked)
-            under_way, beside = asyncio.ensure_future(gatherer(1)), asyncio.ensure_future(gatherer(2))
-            await asked.has_begun()
-            waiting, behind = asyncio.ensure_future(gatherer(3)), asyncio.ensure_future(gatherer(4))
-            await asyncio.sleep(0)
-            under_way.cancel()
-            waiting.cancel()
-            asked.go.release(2)
-            assert await asyncio.gather(beside, behind) == [4, 8]
-            assert asked.calls == [[1, 2], [4]]
-
-        asyncio.run(main())
-
-    def test_when_the_call_fails_each_gets_an_error_of_its_own(self) -> None:
-        def fail(questions: Sequence[int]) -> list[int | Exception]:
-            raise Unavailable("gone", unknown=False)
-
-        async def main() -> None:
-            gatherer = Gatherer(fail)
-            one, other = await asyncio.gather(gatherer(1), gatherer(2), return_exceptions=True)
-            assert isinstance(one, Unavailable)
-            assert (one.unknown, str(one), one is other) == (False, "gone", False)
-
-        asyncio.run(main())
 
 
 class TestEnqueue:
@@ -232,6 +165,29 @@ class TestEnqueue:
         jobs = [asyncio.run(double.aenqueue(number)) for number in range(3)]
         assert len({job.id for job in jobs}) == 3
 
+    def test_one_of_many_that_is_refused_costs_few_calls(
+        self, app: Longshore, double: Any, counted: CountingGuard
+    ) -> None:
+        large = app.call_by_name("elsewhere", {"text": "x" * 2_000})
+
+        async def main() -> list[Any]:
+            calls = [*(double.call(number) for number in range(100)), large]
+            return await asyncio.gather(*map(app.aenqueue, calls), return_exceptions=True)
+
+        *jobs, refused = asyncio.run(main())
+        assert isinstance(refused, TooLarge)
+        assert {type(job) for job in jobs} == {Job}
+        assert len(counted.inserts) < 20
+
+    @pytest.mark.filterwarnings("ignore:.*multi-threaded.*fork:DeprecationWarning")
+    def test_in_a_forked_child(self, double: Any, in_child: Callable[[Callable[[], str]], str]) -> None:
+        async def main() -> str:
+            job = await double.aenqueue(1)
+            return (await job.ainfo()).state.name
+
+        assert asyncio.run(main()) == "PENDING"
+        assert in_child(lambda: asyncio.run(main())) == "PENDING"
+
 
 class TestInfo:
     def test_many_are_read_at_once(self, double: Any, counted: CountingGuard) -> None:
@@ -267,7 +223,7 @@ class TestResult:
         async def main() -> list[int]:
             waiting = [asyncio.ensure_future(job.aresult(LONG)) for job in [*jobs, *jobs]]
             await asyncio.to_thread(until_all_are_awaited, app)
-            await asyncio.to_thread(work, app)
+            await asyncio.to_thread(work_and_tell, app)
             return await asyncio.gather(*waiting)
 
         assert asyncio.run(main()) == [2 * number for number in range(40)] * 2
@@ -328,6 +284,7 @@ class TestResult:
             waiting = asyncio.ensure_future(job.aresult(LONG))
             await asyncio.to_thread(until_all_are_awaited, app)
             app.store.delete(Where(ids=(job.id,)))
+            app.store.wake([ended_topic(job.id)])
             with pytest.raises(JobRemoved):
                 await waiting
 
@@ -339,7 +296,7 @@ class TestResult:
             one, other = asyncio.ensure_future(job.aresult(LONG)), asyncio.ensure_future(job.aresult(LONG))
             await asyncio.to_thread(until_all_are_awaited, app)
             one.cancel()
-            await asyncio.to_thread(work, app)
+            await asyncio.to_thread(work_and_tell, app)
             return await other
 
         assert asyncio.run(main()) == 10
