@@ -32,7 +32,7 @@ def found(tmp_path_factory) -> Found:
     report = tmp_path_factory.mktemp("kit") / "report.xml"
     wanted = [f"{SUITES}::Test{defect.driver.__name__}::{defect.test}" for defect in DEFECTS]
     wanted += [f"{SUITES}::{SOUND}::{test}" for test in dict.fromkeys(defect.test for defect in DEFECTS)]
-    options = [f"--junitxml={report}", "--longshore-backlog=1000", "--longshore-seed=1", "--longshore-examples=40"]
+    options = [f"--junitxml={report}", "--longshore-backlog=1000", "--longshore-seed=1", "--longshore-examples=60"]
     finished = subprocess.run(
         [*PYTEST, *options, *wanted], cwd=REPOSITORY, capture_output=True, text=True, check=False, timeout=140
     )

@@ -20,6 +20,7 @@ DEFECTS = [
     Defect(claims.ClaimsTwice, "test_no_job_is_claimed_by_two[one connection]", "claimed twice"),
     Defect(claims.ExpiresInSilence, "test_a_claim_answers_what_it_expired", "did not say so"),
     Defect(claims.CountsTheExpired, "test_a_claim_answers_what_it_expired", "counted against the limit"),
+    Defect(claims.BeginsTheExpired, "test_any_sequence_of_calls_agrees_with_the_memory_driver", "as the memory driver"),
     Defect(claims.BeginsTheExpired, "test_a_job_past_its_deadline_is_not_claimed", "begun past its deadline"),
     Defect(claims.IgnoresPriority, "test_high_priorities_come_first", "ignored the priority"),
     Defect(claims.RunsEarly, "test_a_job_is_claimed_when_it_is_due", "before it was due"),
@@ -30,9 +31,7 @@ DEFECTS = [
     Defect(claims.KeepsTheGeneration, "test_every_claim_raises_the_generation", "did not raise the generation"),
     Defect(claims.FreesTooEarly, "test_a_key_until_end_is_held_by_a_run", "a run freed a slot"),
     Defect(claims.LooksAtEverything, "test_a_claim_costs_what_it_takes", "with a backlog"),
-    Defect(
-        claims.IgnoresMinPriority, "test_any_sequence_of_calls_agrees_with_the_memory_driver", "as the memory driver"
-    ),
+    Defect(claims.IgnoresMinPriority, "test_a_claim_takes_only_of_a_priority", "a priority that is too low"),
     Defect(claims.CountsTheEnded, "test_jobs_are_counted_by_holder", "only held jobs"),
     Defect(claims.DeletesTheHeld, "test_held_jobs_are_never_removed", "a held job was removed"),
     Defect(changes.ForgetsTheFence, "test_a_change_is_applied_only_to_its_generation", "of another generation"),
@@ -53,6 +52,9 @@ DEFECTS = [
     Defect(changes.KeepsTheResult, "test_a_retry_begins_anew", "keeps the old result"),
     Defect(changes.KeepsEveryAttempt, "test_the_last_attempts_are_kept", "the last 20 attempts"),
     Defect(changes.ForgetsTheChildren, "test_children_that_wait_are_told", "whom it releases"),
+    Defect(
+        changes.ForgetsTheChildren, "test_any_sequence_of_calls_agrees_with_the_memory_driver", "as the memory driver"
+    ),
     Defect(changes.ChangesWhatItHolds, "test_a_slot_of_another_job_is_not_taken", "answered HELD changed something"),
     Defect(changes.ChecksTheKeyFirst, "test_the_id_is_checked_before_the_key", "before the id"),
     Defect(changes.LetsTheKeyIn, "test_a_held_key_keeps_others_out", "two jobs hold one unique key"),

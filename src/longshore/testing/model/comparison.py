@@ -18,7 +18,7 @@ from longshore.testing.model.pair import Pair
 from longshore.testing.model.story import EnoughTried, Search
 
 STEPS = 40
-SECONDS_TO_SHORTEN = 6.0
+SECONDS_TO_SHORTEN = 4.0
 
 
 def compare(store: Driver, clock: ManualClock, *, examples: int, seconds: float, seed: int | None) -> None:
@@ -59,7 +59,7 @@ class Calls(RuleBasedStateMachine):
         super().__init__()
         self._pair = pair
 
-    @initialize(jobs=st.lists(drafts.NEW_JOBS, min_size=5, max_size=9))
+    @initialize(jobs=st.lists(drafts.NEW_JOBS, min_size=3, max_size=9))
     def begin(self, jobs: list[NewJob]) -> None:
         """Something that the calls can be about."""
         self._pair.insert(jobs)
@@ -79,9 +79,11 @@ class Calls(RuleBasedStateMachine):
         holder=drafts.some(*drafts.HOLDERS),
         limit=drafts.some(0, 1, 2, 5),
         max_bytes=drafts.perhaps(drafts.some(0, 50, 100)),
+        seconds=drafts.some(0.0, *drafts.STEPS),
     )
-    def claim(self, claims: list[Claim], holder: str, limit: int, max_bytes: int | None) -> None:
-        """Claims of all kinds."""
+    def claim(self, claims: list[Claim], holder: str, limit: int, max_bytes: int | None, seconds: float) -> None:
+        """Claims of all kinds, after a while: else little would be due."""
+        self._pair.wait(seconds)
         self._pair.claim(claims, holder, limit, max_bytes)
 
     @rule(changes=drafts.CHANGES)

@@ -63,15 +63,16 @@ class Pair:
         """Acts on both, and compares what is seen."""
         wanted = act(self._memory)
         found = act(self._store)
-        assert seen(found) == seen(wanted), (
-            f"answered\n  {shown(seen(found))}\nnot, as the memory driver,\n  {shown(seen(wanted))}"
-        )
+        if seen(found) != seen(wanted):
+            both = f"{shown(seen(found))}\nnot, as the memory driver,\n  {shown(seen(wanted))}"
+            raise AssertionError(f"answered\n  {both}")
         return found, wanted
 
     def _hold_the_same(self) -> None:
         """Every job and every record is the same, and the records have the versions that were answered last."""
         wanted, found = walk(self._memory), walk(self._store)
-        assert found == wanted, difference(found, wanted)
+        if found != wanted:
+            raise AssertionError(difference(found, wanted))
         for kind in KINDS:
             records = self._read(kind)
             versions = {record.key: record.version for record in records}

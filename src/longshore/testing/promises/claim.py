@@ -137,7 +137,9 @@ class ClaimPromises(StoreFixtures):
 
     def test_a_claim_takes_only_of_a_priority(self, store: Driver) -> None:
         """With ``min_priority`` a claim takes no job of a lower priority."""
-        put(store, *(new_job(f"{priority}", priority=priority) for priority in (-1, 4, 5, 6)))
+        put(store, *(new_job(f"{priority}", priority=priority) for priority in (-1, 4, 5, 6, 7)))
+        taken = ids(take(store, min_priority=7, tasks=frozenset([TASK])))
+        assert taken == ["7"], "a claim took a job of a priority that is too low"
         assert ids(take(store, min_priority=5)) == ["6", "5"]
         assert ids(take(store)) == ["4", "-1"]
 
