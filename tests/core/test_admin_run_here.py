@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import threading
+from pathlib import Path
 
 import pytest
 
@@ -10,8 +12,9 @@ from core.admin_stores import add, app, claim, fail, state
 from longshore import Context, Fixed, Longshore, Retry
 from longshore.contract import NewJob, Outcome
 from longshore.errors import IllegalMove, JobFailed, JobRemoved, LeaseLost, UniqueConflict, UnknownTask
-from longshore.holders import KIND
+from longshore.holders import KIND, Rescued, lapsed_holders, rescue
 from longshore.states import FINISH, move
+from longshore.testing.clock import ManualClock
 
 __all__ = ["app"]
 
@@ -125,3 +128,26 @@ def test_no_job_no_task_no_unique_key(app: Longshore) -> None:
     with pytest.raises(UniqueConflict) as caught:
         app.admin.run_here("first")
     assert caught.value.held_by == "second"
+
+
+def test_a_process_that_dies_while_it_runs_one_leaves_it_to_a_rescue(tmp_path: Path, clock: ManualClock) -> None:
+    with Longshore(f"sqlite:///{tmp_path}/jobs.db", clock=clock) as app:
+
+        @app.task
+        def die() -> None:
+            os._exit(7)
+
+        die.options(id="job").enqueue()
+        child = os.fork()
+        if child == 0:
+            try:
+                app.admin.run_here("job")
+            finally:
+                os._exit(1)
+        assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 7
+        assert state(app, "job") == "running"
+        assert lapsed_holders(app.store) == []
+        clock.advance(61)
+        (holder,) = lapsed_holders(app.store)
+        assert rescue(app.store, holder, by="anybody", lease=1) == Rescued(pending=1)
+        assert (state(app, "job"), app.job("job").info().crashes) == ("pending", 1)

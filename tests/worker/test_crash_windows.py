@@ -96,7 +96,7 @@ def test_the_tests_that_the_page_names_are_there() -> None:
     assert named
     missing = []
     for name in named:
-        path, _, test = name.partition("::")
+        path, *_, test = name.split("::")
         file = page.parents[2] / path
         if not file.exists() or f"def {test}(" not in file.read_text():
             missing.append(name)
