@@ -12,7 +12,7 @@ import pytest
 from core.stores import STORES, fresh_store
 from core.working import work
 from longshore import Debounce, Longshore, Options, Retry, State, Task, Throttle, Unique
-from longshore.contract import Claim
+from longshore.contract import Change, Claim
 from longshore.errors import InvalidValue, UniqueConflict
 from longshore.testing.clock import ManualClock
 
@@ -196,6 +196,26 @@ class TestReplace:
         job = latest.enqueue("anna", "one")
         app.store.claim([Claim(("default",))], holder="anna", limit=1)
         assert latest.enqueue("anna", "two") != job
+
+    @pytest.mark.parametrize("to", [State.RUNNING, State.PENDING], ids=["it runs", "it is tried again"])
+    def test_one_that_begins_while_it_is_looked_at_is_left(
+        self, app: Longshore, send: Any, monkeypatch: pytest.MonkeyPatch, to: State
+    ) -> None:
+        latest = send.options(unique=Unique(by=("to",), until="start", if_held="replace"))
+        job = latest.enqueue("anna", "one")
+        select = app.store.select
+
+        def begins_meanwhile(*where: Any, **rest: Any) -> Any:
+            page = select(*where, **rest)
+            app.store.claim([Claim(id=job.id)], holder="anna", limit=1)
+            app.store.update([Change(job.id, to)])
+            return page
+
+        monkeypatch.setattr(app.store, "select", begins_meanwhile)
+        other = latest.enqueue("anna", "two")
+        monkeypatch.undo()
+        payloads = {each.id: each.payload for each in app.store.each()}
+        assert payloads == {job.id: b'{"to":"anna","text":"one"}', other.id: b'{"to":"anna","text":"two"}'}
 
     @pytest.mark.parametrize("reserve", [True, False])
     def test_one_that_has_begun_is_left_and_named(self, app: Longshore, latest: Any, reserve: bool) -> None:
