@@ -119,6 +119,9 @@ class TestAct:
         assert say("jobs", "cancel", "one").lines() == [["one", "done"]]
         assert say("jobs", "cancel", "one").lines() == [["one", "already"]]
         assert say("jobs", "retry", "one", "--delay", "60", "--priority", "4", "--to-queue", "late").code == 0
+        assert app.job("one").info().max_attempts == 5
+        assert say("jobs", "retry", "one", "--delay", "60", "--max-attempts", "0").code == 0
+        assert app.job("one").info().max_attempts is None
         job = app.job("one").info()
         assert (job.shown_as, job.priority, job.queue) == ("scheduled", 4, "late")
         assert say("jobs", "remove", "one", "--json").json()[0]["verdict"] == "done"

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from typing import Annotated, Any
 
 import typer
+from msgspec import UNSET
 
 from longshore.admin import Admin, Fate, Verdict
 from longshore.cli.opening import AppOption, JsonOption, UrlOption, opened
@@ -89,18 +90,16 @@ def retry(
     delay: Annotated[float, typer.Option(help="Not before so many seconds from now.")] = 0.0,
     priority: Annotated[int | None, typer.Option(help="Another priority.")] = None,
     to_queue: Annotated[str | None, typer.Option(help="Another queue.")] = None,
+    max_attempts: Annotated[int | None, typer.Option(min=0, help="How often it may run in all; 0: no limit.")] = None,
     json: JsonOption = False,
 ) -> None:
     """Makes jobs of any state pending again; uses up no attempt."""
-    filters = _filters(queue, task, state)
-    _act(
-        app,
-        url,
-        ids,
-        filters,
-        json,
-        lambda admin, some: admin.retry(some, delay=delay, priority=priority, queue=to_queue),
-    )
+    most = UNSET if max_attempts is None else max_attempts or None
+
+    def act(admin: Admin, some: list[str]) -> list[Fate]:
+        return admin.retry(some, delay=delay, priority=priority, queue=to_queue, max_attempts=most)
+
+    _act(app, url, ids, _filters(queue, task, state), json, act)
 
 
 @jobs.command()
