@@ -214,6 +214,7 @@ class TestReplace:
         monkeypatch.setattr(app.store, "select", begins_meanwhile)
         other = latest.enqueue("anna", "two")
         monkeypatch.undo()
+        assert other != job
         payloads = {each.id: each.payload for each in app.store.each()}
         assert payloads == {job.id: b'{"to":"anna","text":"one"}', other.id: b'{"to":"anna","text":"two"}'}
 
