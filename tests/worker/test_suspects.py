@@ -71,7 +71,7 @@ def test_a_suspect_begins_only_when_the_others_were_handed_back(app: FaultyApp, 
     gate.serve(app)
     app.enqueue_many([stop(app, f"suspect {number}") for number in range(3)])
     crash(app, 2)
-    taking, handing_back = app.line.hold("claim"), app.line.hold("exchange")
+    taking, handing_back = app.line.hold("claim"), app.line.hold("update")
     with app.worker(slots=5, poll=NEVER, drain=0) as worker:
         wait_for(taking.reached, "the first claim")
         assert worker._courier is not None
@@ -90,7 +90,7 @@ def test_a_suspect_that_waits_is_handed_back_when_its_worker_stops(app: FaultyAp
     jobs = app.enqueue_many([stop(app, f"suspect {number}") for number in range(2)])
     crash(app, 2)
     worker = app.worker(slots=5, poll=NEVER, drain=0)
-    handing_back = app.line.hold("exchange")
+    handing_back = app.line.hold("update")
     worker.start()
     wait_for(handing_back.reached, "the other to be handed back")
     worker.ask_to_stop(now=True)

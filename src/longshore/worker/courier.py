@@ -138,7 +138,7 @@ class Courier:
         now = self._monotonic()
         if self._drain_until is not None:
             return is_idle or now >= self._drain_until + self._settings.grace
-        if is_idle and now >= self._term.idle_end():
+        if is_idle and self.claiming.is_empty and now >= self._term.idle_end():
             return True
         return is_idle and self._until_empty and self.claiming.is_empty and not self._suspects.awaits(now)
 
@@ -300,7 +300,8 @@ class Courier:
                 self._ledger.undelivered[identity] = self._change_without_outcome(run)
 
     def _wanted(self) -> int:
-        if self._drain_until is not None:
+        now = self._monotonic()
+        if self._drain_until is not None or now < self._suspects.watched_until(now):
             return 0
         wanted = self.claiming.wanted()
         left = self._term.left(self.claiming.busy)
@@ -315,6 +316,8 @@ class Courier:
             ends.append(self.claiming.due_at(now))
         if self.slots.waiting():
             ends.append(now + self._settings.hold / 2)
+        if (watched := self._suspects.watched_until(now)) > now:
+            ends.append(watched)
         return max(0.0, min(ends) - now)
 
     def _trip(self, claims: list[Claim], wanted: int) -> None:

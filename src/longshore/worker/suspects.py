@@ -13,6 +13,8 @@ from longshore.worker.runs import Run
 CRASHES: Final = 2
 """So many crashes make a job a suspect: it was there each time a process died."""
 _PAUSE: Final = 2.0
+_WATCH: Final = 1.0
+"""Seconds for which a suspect is watched before anything more is claimed beside it."""
 _MARGIN: Final = 1.0
 """Seconds after which another worker must have taken one that was put off, if it has not come back here."""
 
@@ -49,6 +51,11 @@ class Suspects:
     def awaits(self, now: float) -> bool:
         """Whether one that was put off here may come back soon."""
         return any(until > now for until in self._put_off.values())
+
+    def watched_until(self, now: float) -> float:
+        """Until when nothing more is claimed, so that no other suspect is here while the one may be about to kill."""
+        run = self._held
+        return float("-inf") if run is None else (now if run.began is None else run.began) + _WATCH
 
     def released(self) -> Run | None:
         """The suspect that is held and has not begun: to be begun when no other one is held, or handed back."""
