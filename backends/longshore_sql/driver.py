@@ -5,6 +5,7 @@ from __future__ import annotations
 from abc import abstractmethod
 from collections.abc import Sequence
 from contextlib import AbstractContextManager
+from functools import cached_property
 from typing import Any
 
 from longshore.contract import (
@@ -44,16 +45,34 @@ class SQLDriver(Driver):
 
     def __init__(self, schema: Schema, dialect: Dialect) -> None:
         self._schema = schema
+        self._dialect = dialect
         self._versions = Versions(schema, dialect)
-        self._inserting = Inserting(schema, dialect)
-        self._claiming = Claiming(schema, dialect)
-        self._changing = Changing(schema, dialect, self._inserting)
-        self._reading = Reading(schema, dialect)
-        self._counting = Counting(schema, dialect)
-        self._records = Records(schema, dialect)
-        self._clearings = dialect.script(
-            table.delete() for table in (schema.attempt, schema.parent, schema.job, schema.record)
-        )
+
+    # Compiling takes milliseconds: it is done for what a process uses, when it first does, before the store is locked.
+
+    @cached_property
+    def _inserting(self) -> Inserting:
+        return Inserting(self._schema, self._dialect)
+
+    @cached_property
+    def _claiming(self) -> Claiming:
+        return Claiming(self._schema, self._dialect)
+
+    @cached_property
+    def _changing(self) -> Changing:
+        return Changing(self._schema, self._dialect, self._inserting)
+
+    @cached_property
+    def _reading(self) -> Reading:
+        return Reading(self._schema, self._dialect)
+
+    @cached_property
+    def _counting(self) -> Counting:
+        return Counting(self._schema, self._dialect)
+
+    @cached_property
+    def _records(self) -> Records:
+        return Records(self._schema, self._dialect)
 
     @abstractmethod
     def _write(self, tx: Any = None) -> AbstractContextManager[Step]:
@@ -68,8 +87,10 @@ class SQLDriver(Driver):
         """Wakes who listens, when the transaction ``tx`` is committed; at once where it is None."""
 
     def clear(self) -> None:
+        schema = self._schema
+        tables = (schema.attempt, schema.parent, schema.job, schema.record)
         with self._write() as step:
-            for text in self._clearings:
+            for text in self._dialect.script(table.delete() for table in tables):
                 step.cursor.execute(text)
 
     def now(self) -> Instant:
@@ -79,8 +100,9 @@ class SQLDriver(Driver):
     def insert(self, jobs: Sequence[NewJob | StoredJob], *, tx: Any = None) -> list[Inserted]:
         if not jobs:
             return []
+        inserting = self._inserting
         with self._write(tx) as step:
-            answers = self._inserting.insert(step, jobs)
+            answers = inserting.insert(step, jobs)
         topics = {
             f"queue:{job.queue}"
             for job, answer in zip(jobs, answers, strict=True)
@@ -91,14 +113,16 @@ class SQLDriver(Driver):
         return answers
 
     def claim(self, claims: Sequence[Claim], *, holder: str, limit: int, max_bytes: int | None = None) -> Claimed:
+        claiming = self._claiming
         with self._write() as step:
-            return self._claiming.claim(step, claims, holder=holder, limit=limit, max_bytes=max_bytes)
+            return claiming.claim(step, claims, holder=holder, limit=limit, max_bytes=max_bytes)
 
     def update(self, changes: Sequence[Change], *, tx: Any = None) -> list[Answer]:
         if not changes:
             return []
+        changing = self._changing
         with self._write(tx) as step:
-            return self._changing.update(step, changes)
+            return changing.update(step, changes)
 
     def exchange(
         self,
@@ -109,9 +133,10 @@ class SQLDriver(Driver):
         limit: int,
         max_bytes: int | None = None,
     ) -> tuple[list[Answer], Claimed]:
+        changing, claiming = self._changing, self._claiming
         with self._write() as step:
-            answers = self._changing.update(step, changes)
-            return answers, self._claiming.claim(step, claims, holder=holder, limit=limit, max_bytes=max_bytes)
+            answers = changing.update(step, changes)
+            return answers, claiming.claim(step, claims, holder=holder, limit=limit, max_bytes=max_bytes)
 
     def select(
         self,
@@ -131,8 +156,9 @@ class SQLDriver(Driver):
             return self._counting.count(step, by, where)
 
     def delete(self, where: Where, *, limit: int = 1_000) -> list[str]:
+        reading = self._reading
         with self._write() as step:
-            return self._reading.delete(step, where, limit)
+            return reading.delete(step, where, limit)
 
     def read(
         self,
@@ -149,5 +175,6 @@ class SQLDriver(Driver):
     def write(self, writes: Sequence[Write], *, tx: Any = None) -> list[int | None]:
         if not writes:
             return []
+        records = self._records
         with self._write(tx) as step:
-            return self._records.write(step, writes)
+            return records.write(step, writes)

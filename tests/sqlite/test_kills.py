@@ -14,7 +14,7 @@ from longshore.contract import State, Where
 from longshore_sql.sqlite import SQLiteDriver
 
 PROGRAM = Path(__file__).parent / "busy.py"
-ROUNDS = 8
+ROUNDS = 5
 
 
 def killed_after(lines: int, *arguments: str) -> list[list[str]]:

@@ -126,7 +126,7 @@ def test_migrating_is_all_or_nothing(connect, path: Path) -> None:
 
 def test_many_processes_may_open_a_new_file_at_once(tmp_path: Path) -> None:
     """SQLite itself fails where two change the mode of the journal at the same time."""
-    for number in range(10):
+    for number in range(4):
         gate, starter = os.pipe()
         children = []
         for _ in range(6):
