@@ -55,11 +55,15 @@ def test_a_delayed_job_starts_when_it_is_due(app: FaultyApp) -> None:
     def note() -> int:
         return app.store.now()
 
+    late: list[int] = []
     with app.worker(poll=NEVER):
         app.line.await_calls("listener.wait", 1)
-        job = note.options(delay=0.3).enqueue()
-        late = job.result(timeout=10) - round(job.info().due.timestamp() * 1_000_000)
-    assert 0 <= late < 150_000, f"it began {late / 1_000:.1f} ms after it was due"
+        for _ in range(5):
+            job = note.options(delay=0.2).enqueue()
+            late.append(job.result(timeout=10) - round(job.info().due.timestamp() * 1_000_000))
+    assert min(late) >= 0
+    # The best of five: a busy machine may hold up some of them, but a worker that polls would be late each time.
+    assert min(late) < 150_000, f"they began {late} microseconds after they were due"
 
 
 def test_slow_jobs_are_never_taken_ahead(connect: Connect) -> None:
