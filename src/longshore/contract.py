@@ -144,7 +144,7 @@ class Driver(ABC):
     features: Features
     limits: Limits
     target: Any
-    """What another `connect` takes to reach the same store: a URL, or a live handle."""
+    """What another `connect` takes, with the same options, to reach the same store: a URL, or a live handle."""
 
     @classmethod
     @abstractmethod

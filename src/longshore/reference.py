@@ -100,6 +100,8 @@ def changed(job: StoredJob, change: Change, now: Instant) -> StoredJob:
         values["generation"] = job.generation + 1
     if change.to is not None:
         values = {**_moved(job, change.to, now), **values, "state": change.to}
+    if values.get("unique_key", job.unique_key) is None:
+        values["unique_held"] = False
     return replace(job, **values)
 
 

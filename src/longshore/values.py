@@ -218,7 +218,8 @@ class Fields(TypedDict, total=False):
     releases: bool
     unique_key: str | None
     unique_until: Instant | None
-    unique_held: bool  # True takes the slot, or the answer is HELD and nothing changed; False frees it.
+    unique_held: bool
+    """True takes the slot, or the answer is HELD and nothing changed; False frees it. Always False without a key."""
     turn: int  # Takes this slot of the job's key, or the answer is HELD and nothing changed.
     attempt_record: bytes  # Appended to ``attempts``, of which the last `ATTEMPTS_KEPT` stay; ``tries`` rises by one.
 
