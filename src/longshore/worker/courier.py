@@ -355,25 +355,26 @@ class Courier:
     def _take(self, claimed: Claimed) -> None:
         now = self._monotonic()
         self.claiming.answered(claimed, now)
+        taken: list[Run] = []
         for job in claimed.jobs:
             if self._suspects.refuses(job):
                 self._ledger.undelivered[job.id] = self._suspects.put_off(job, now)
-            else:
-                self._take_one(self._make_run(job, now))
+            elif not self._suspects.takes(run := self._known(self._make_run(job, now))):
+                taken.append(run)
+        self.slots.put(*taken)
         if self.slots.waiting() and not all(self.claiming.is_quick(job.task) for job in claimed.jobs):
             far = self.claiming.too_far(
                 run for run in self._ledger.known.values() if run.job.id not in self._ledger.undelivered
             )
             self._release(self.slots.take_back(far.__contains__) if far else [])
 
-    def _take_one(self, run: Run) -> None:
+    def _known(self, run: Run) -> Run:
         if earlier := self._ledger.known.get(run.job.id):
             earlier.interrupt(Interrupted)  # Somebody retried the job while it ran here.
         self._ledger.known[run.job.id] = run
         self.claiming.begins(run.job)
         self._deadlines.add(run)
-        if not self._suspects.takes(run):
-            self.slots.put(run)
+        return run
 
     def _store_is_away(self, error: StoreError) -> None:
         _log.warning("the store is away: %s", error)

@@ -87,10 +87,10 @@ class Slots:
         self._stopped = False
         self._loop: Loop | None = None
 
-    def put(self, run: Run) -> None:
-        """Lines up a run; it begins at once if a slot is free."""
+    def put(self, *runs: Run) -> None:
+        """Lines up runs; they begin at once as far as slots are free."""
         with self._lock:
-            self._line.append(run)
+            self._line.extend(runs)
             self._advance()
 
     def waiting(self) -> int:
