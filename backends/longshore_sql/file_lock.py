@@ -10,6 +10,7 @@ import contextlib
 import fcntl
 import os
 import threading
+import weakref
 from typing import Final
 
 from longshore.errors import Unavailable
@@ -33,6 +34,9 @@ class FileLock:
         self._asked = False
         self._given = False
         self._closed = False
+        # A process that a task forks shares the open file, and would keep the lock for us after our death.
+        this = weakref.ref(self)
+        os.register_at_fork(after_in_child=lambda: _leave(this()))
 
     def __enter__(self) -> None:
         if not self.acquire(self._timeout):
@@ -62,6 +66,13 @@ class FileLock:
             pass  # It was closed, or the file system has no such locks.
         finally:
             self._thread.release()
+
+    def leave(self) -> None:
+        """Lets go of the file in a child, where no other thread lives that could hold anything here."""
+        if not self._closed:
+            self._closed = True
+            os.close(self._file)
+            self._file = -1
 
     def close(self) -> None:
         """Closes the file: in a child, too, to which it came by fork."""
@@ -109,3 +120,8 @@ class FileLock:
                     self._changed.notify_all()
                 elif not self._closed:
                     fcntl.flock(file, fcntl.LOCK_UN)
+
+
+def _leave(lock: FileLock | None) -> None:
+    if lock is not None:
+        lock.leave()

@@ -179,8 +179,6 @@ class SQLiteDriver(SQLDriver):
         """The lock at which all who write to the file wait for their turn."""
         process = os.getpid()
         if self._lock is None or self._lock[0] != process:
-            if self._lock is not None:
-                self._lock[1].close()  # Came by fork: while it is open here, the parent's death would not free it.
             self._lock = (process, FileLock(lock_path(self._path), self._timeout))
         return self._lock[1]
 
