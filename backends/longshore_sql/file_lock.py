@@ -68,19 +68,16 @@ class FileLock:
             self._thread.release()
 
     def leave(self) -> None:
-        """Lets go of the file in a child, where no other thread lives that could hold anything here."""
+        """Lets go of the file without a look at other threads: in a child after a fork there are none."""
         if not self._closed:
             self._closed = True
             os.close(self._file)
             self._file = -1
 
     def close(self) -> None:
-        """Closes the file: in a child, too, to which it came by fork."""
+        """Closes the file; whoever waits for it is told."""
         with self._changed:
-            if not self._closed:
-                self._closed = True
-                os.close(self._file)
-                self._file = -1
+            self.leave()
             self._changed.notify_all()
 
     def _acquire(self, timeout: float) -> bool:
