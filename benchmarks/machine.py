@@ -6,7 +6,7 @@ import sqlite3
 import statistics
 import time
 from datetime import UTC, datetime
-from importlib.metadata import version
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 from benchmarks.measure import scratch
@@ -24,7 +24,7 @@ def facts() -> dict[str, str]:
         "System": f"{platform.system()} {platform.release()} {platform.machine()}",
         "Python": f"{platform.python_implementation()} {platform.python_version()}",
         "SQLite": sqlite3.sqlite_version,
-        "Libraries": ", ".join(f"{name} {version(name)}" for name in LIBRARIES),
+        "Libraries": ", ".join(f"{name} {_version(name)}" for name in LIBRARIES),
     }
 
 
@@ -34,6 +34,13 @@ def strain(disk: Path) -> dict[str, str]:
         "Write of 4 KiB and `fdatasync`": f"{_sync_microseconds(disk):.0f} µs",
         "Load average": f"{os.getloadavg()[0]:.1f}",
     }
+
+
+def _version(library: str) -> str:
+    try:
+        return version(library)
+    except PackageNotFoundError:  # A run of Longshore alone needs no peer.
+        return "not installed"
 
 
 def _processor() -> str:
