@@ -6,13 +6,14 @@ import os
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
-from typing import NoReturn
+from typing import Any, NoReturn
 
 import hypothesis
 import pytest
 
 from budgets import Budgets, layers_in
 from engines import NoServer, Server, running
+from stores import SHARED_STORES, STORES, fresh_store
 
 REPOSITORY = Path(__file__).parent.parent
 
@@ -94,3 +95,15 @@ def own_server() -> Iterator[Serve]:
             return server
 
         yield get
+
+
+@pytest.fixture(params=STORES)
+def target(request: pytest.FixtureRequest, tmp_path: Path, shared_server: Serve) -> Any:
+    """An empty store of each kind that the core's suites run on, as an application takes it."""
+    return fresh_store(request.param, tmp_path, shared_server)
+
+
+@pytest.fixture(params=SHARED_STORES)
+def shared_target(request: pytest.FixtureRequest, tmp_path: Path, shared_server: Serve) -> Any:
+    """The same of each kind that several processes can use at once."""
+    return fresh_store(request.param, tmp_path, shared_server)

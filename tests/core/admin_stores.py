@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -12,12 +12,10 @@ from longshore.admin import Fate
 from longshore.contract import Claim, StoredJob
 from longshore.testing.clock import ManualClock
 
-STORES = {"memory": "memory://", "sqlite": "sqlite:///{folder}/jobs.db"}
 
-
-@pytest.fixture(params=list(STORES))
-def app(request: pytest.FixtureRequest, tmp_path: Path, clock: ManualClock) -> Iterator[Longshore]:
-    with Longshore(STORES[request.param].format(folder=tmp_path), clock=clock) as app:
+@pytest.fixture
+def app(target: Any, clock: ManualClock) -> Iterator[Longshore]:
+    with Longshore(target, clock=clock) as app:
         register(app)
         yield app
 

@@ -5,12 +5,10 @@ from __future__ import annotations
 import asyncio
 import threading
 from collections.abc import Callable, Iterator, Sequence
-from pathlib import Path
 from typing import Any
 
 import pytest
 
-from core.stores import STORES, fresh_store
 from core.working import work
 from longshore import Job, Longshore, Retry, State, Task, Unique, aio
 from longshore.contract import EVERY, NewJob, Where
@@ -32,9 +30,9 @@ from longshore.testing.together import together
 LONG = 30.0
 
 
-@pytest.fixture(params=STORES)
-def app(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Longshore]:
-    with Longshore(fresh_store(request.param, tmp_path), max_payload=1_000, patience=0) as app:
+@pytest.fixture
+def app(target: Any) -> Iterator[Longshore]:
+    with Longshore(target, max_payload=1_000, patience=0) as app:
         yield app
 
 

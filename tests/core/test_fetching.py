@@ -12,7 +12,6 @@ from typing import Any
 import pytest
 
 from core.broken_line import HOLDS, LOSES_ANSWER, BrokenLine
-from core.stores import STORES, fresh_store
 from longshore import Discard, Fetch, FetchedJob, Longshore, Options, Retry, RetryIn, Snooze, State, Task
 from longshore.contract import EVERY, UNENDED, Change
 from longshore.errors import (
@@ -29,11 +28,6 @@ from longshore.memory_store import MemoryStore
 from longshore.testing.clock import ManualClock
 
 LONG = 30.0
-
-
-@pytest.fixture(params=STORES)
-def target(request: pytest.FixtureRequest, tmp_path: Path) -> Any:
-    return fresh_store(request.param, tmp_path)
 
 
 @pytest.fixture

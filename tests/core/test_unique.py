@@ -9,17 +9,12 @@ from typing import Any
 
 import pytest
 
-from core.stores import STORES, fresh_store
 from core.working import work
 from longshore import Debounce, Longshore, Options, Retry, State, Task, Throttle, Unique
 from longshore.contract import Change, Claim
 from longshore.errors import InvalidValue, UniqueConflict
 from longshore.testing.clock import ManualClock
-
-
-@pytest.fixture(params=STORES)
-def target(request: pytest.FixtureRequest, tmp_path: Path) -> Any:
-    return fresh_store(request.param, tmp_path)
+from stores import fresh_store
 
 
 @pytest.fixture

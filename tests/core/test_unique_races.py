@@ -12,15 +12,14 @@ from typing import Any
 import pytest
 
 from core import unique_rival
-from core.stores import STORES, fresh_store
 from longshore import Debounce, Job, Longshore, State, Task, Unique
 from longshore.errors import IdConflict, UniqueConflict
 from longshore.testing.together import together
 
 
-@pytest.fixture(params=STORES)
-def app(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Longshore]:
-    with Longshore(fresh_store(request.param, tmp_path)) as app:
+@pytest.fixture
+def app(target: Any) -> Iterator[Longshore]:
+    with Longshore(target) as app:
         app.store.now()
         yield app
 

@@ -14,29 +14,16 @@ from worker.faulty import FaultyApp
 from worker.gate import Gate
 from worker.words import Words
 
-STORES: dict[str, Callable[[Path], str]] = {
-    "memory": lambda folder: "memory://",
-    "sqlite": lambda folder: f"sqlite:///{folder}/jobs.db",
-}
-
 Connect = Callable[..., FaultyApp]
 
 
-@pytest.fixture(params=list(STORES))
-def url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
-    """A fresh store of each kind."""
-    return STORES[request.param](tmp_path)
-
-
 @pytest.fixture
-def connect(url: str) -> Iterator[Connect]:
+def connect(target: Any) -> Iterator[Connect]:
     """Applications on one store, each with a line of its own, as in several processes."""
     apps: list[FaultyApp] = []
 
     def connect(**options: Any) -> FaultyApp:
-        # The memory of one process has no URL: the others take the live store of the first.
-        target = apps[0].store.driver.target if apps else url
-        apps.append(FaultyApp(target, **options))
+        apps.append(FaultyApp(apps[0].store.driver.target if apps else target, **options))
         return apps[-1]
 
     yield connect
@@ -78,8 +65,8 @@ def words(tmp_path: Path) -> Iterator[Words]:
     words.close()
 
 
-@pytest.fixture(params=[name for name in STORES if name != "memory"])
-def shared(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Longshore]:
+@pytest.fixture
+def shared(shared_target: str) -> Iterator[Longshore]:
     """An application on each store that several processes can use, which knows no task."""
-    with Longshore(STORES[request.param](tmp_path)) as app:
+    with Longshore(shared_target) as app:
         yield app

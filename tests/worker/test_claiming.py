@@ -25,7 +25,7 @@ WORKERS = 100
 
 
 @pytest.fixture
-def url() -> str:
+def target() -> str:
     """Memory alone: nothing here depends on the store but `claim`, which the kit proves."""
     return "memory://"
 

@@ -15,7 +15,7 @@ from worker.test_runs import due_in, work
 
 
 @pytest.fixture
-def url() -> str:
+def target() -> str:
     """Memory alone: nothing here depends on the store."""
     return "memory://"
 

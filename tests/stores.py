@@ -1,0 +1,32 @@
+"""The stores that the suites of the core run on: the same tests, the same meaning on each.
+
+``LONGSHORE_TEST_STORES=sqlite,postgres pytest …`` runs them on others than those that are named here.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlencode, urlsplit, urlunsplit
+
+from engines import Server
+from longshore.ids import IdMaker
+from longshore.memory_store import MemoryStore
+
+STORES = tuple(os.environ.get("LONGSHORE_TEST_STORES", "memory,sqlite").split(","))
+SHARED_STORES = tuple(name for name in STORES if name != "memory")
+"""Those that several processes can use at once."""
+
+
+def fresh_store(name: str, folder: Path, serve: Callable[[str], Server] | None = None) -> Any:
+    """An empty store: a live one in memory, the URL of a new file, or that of a new namespace on a running server."""
+    if name == "memory":
+        return MemoryStore()
+    if name == "sqlite":
+        return f"sqlite:///{folder}/jobs.db"
+    assert serve is not None, f"{name} needs a server"
+    parts = urlsplit(serve(name).url)
+    namespace = urlencode({"namespace": f"t{IdMaker()().lower()}"})
+    return urlunsplit(parts._replace(query=f"{parts.query}&{namespace}".lstrip("&")))
