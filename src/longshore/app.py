@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import os
-import threading
-from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
-from contextlib import AbstractContextManager
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, contextmanager
 from functools import partial
 from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec, Self, TypeVar, overload
 
@@ -13,6 +12,7 @@ from longshore import registry
 from longshore.admin import Admin
 from longshore.codecs import JSON, Choice, Codec, TypedCodec, is_native
 from longshore.codecs.json import canonical
+from longshore.connection import Connection
 from longshore.context import Context
 from longshore.contract import EVERY, By, Clock, Features, State, Where
 from longshore.declaring import TaskDecorator
@@ -68,23 +68,22 @@ class Longshore:
         **options: Any,
     ) -> None:
         self.tasks: dict[str, Task[..., Any]] = {}
-        self._target = target
-        self._require = require
-        self._max_payload = max_payload
-        self._migrate = migrate
-        self._patience = patience
+        self._connection = Connection(
+            target,
+            require=require,
+            max_payload=max_payload,
+            migrate=migrate,
+            patience=patience,
+            clock=clock,
+            options=options,
+        )
         self._choice = Choice(codec, old_codecs)
         self._anything: TypedCodec[Any] = TypedCodec(self._choice, Any)
-        self._clock = clock
-        self._options = options
-        self._locks: dict[int, threading.Lock] = {}
         self._awaiting: dict[int, Awaiting] = {}
-        self._store: Guard | None = None
-        self._store_pid = 0
         self._make_id = IdMaker()
 
     def __repr__(self) -> str:
-        return f"<Longshore {registry.without_password(self._target)}>"
+        return f"<Longshore {self._connection!r}>"
 
     def __enter__(self) -> Self:
         return self
@@ -279,12 +278,7 @@ class Longshore:
     @property
     def store(self) -> Guard:
         """The store, opened now if it was not before."""
-        if self._store is None or self._store_pid != os.getpid():
-            with self._lock():
-                if self._store is None or self._store_pid != os.getpid():
-                    self._store = self._open_store()
-                    self._store_pid = os.getpid()
-        return self._store
+        return self._connection.store
 
     @property
     def awaiting(self) -> Awaiting:
@@ -298,34 +292,39 @@ class Longshore:
     def _enqueue_each(self, calls: Sequence[Call[Any]]) -> list[str | Exception]:
         return enqueue_each(self.store, calls, self._make_id)
 
-    def _lock(self) -> threading.Lock:
-        # One for each process: a thread that was left behind by a fork would never give the parent's back.
-        return self._locks.setdefault(os.getpid(), threading.Lock())
-
     def another_store(self) -> Guard:
         """Another connection to the same store, whose calls are not repeated."""
-        driver = self.store.driver
-        again = type(driver).connect(driver.target, clock=self._clock, **self._options)
-        return Guard(again, patience=0.0, max_payload=self._max_payload)
-
-    def _open_store(self) -> Guard:
-        driver = registry.connect(self._target, clock=self._clock, require=self._require, **self._options)
-        store = Guard(driver, patience=self._patience, max_payload=self._max_payload)
-        if self._migrate:
-            store.migrate()
-        return store
+        return self._connection.another_store()
 
     def close(self) -> None:
         """Closes the store, unless a live handle was handed in."""
-        with self._lock():
-            if self._store is not None and self._store_pid == os.getpid():
-                self._store.close()
-            self._store = None
+        self._connection.close()
 
     def use(self, target: Any) -> None:
         """Puts the jobs into another store from now on: for programs that are told where by an option."""
-        self.close()
-        self._target = target
+        self._connection.use(target)
+
+    @contextmanager
+    def elsewhere(
+        self, target: Any, *, clock: Clock | None = None, guard: Callable[..., Guard] = Guard, **options: Any
+    ) -> Iterator[Self]:
+        """Puts the jobs into another store until the end of the block, and then goes back: for tests.
+
+        No worker of this application may work in this process meanwhile. `longshore.testing.Harness` does more.
+
+        Args:
+            target: a URL, or a live handle of the store's library, which is never closed.
+            clock: a test clock in place of the store's.
+            guard: what stands around the driver.
+            options: the driver's own.
+        """
+        before = self._connection
+        self._connection = before.elsewhere(target, clock=clock, guard=guard, options=options)
+        try:
+            yield self
+        finally:
+            self._connection.close()
+            self._connection = before
 
     def result_codec(self, task: str) -> TypedCodec[Any]:
         """How results of a task are stored, and read: as annotated if the task is registered here."""

@@ -11,7 +11,7 @@ import pytest
 
 from core.working import work
 from longshore import Job, Longshore, Retry, State, Task, Unique, aio
-from longshore.contract import EVERY, NewJob, Where
+from longshore.contract import EVERY, Driver, NewJob, Where
 from longshore.errors import (
     Blocked,
     IdConflict,
@@ -81,10 +81,12 @@ class CountingGuard(Guard):
 
 
 @pytest.fixture
-def counted(app: Longshore, monkeypatch: pytest.MonkeyPatch) -> CountingGuard:
-    guard = CountingGuard(app.store.driver, patience=0, max_payload=1_000)
-    monkeypatch.setattr(app, "_store", guard)
-    return guard
+def counted(app: Longshore) -> Iterator[Any]:
+    def guard(driver: Driver, **options: Any) -> Guard:
+        return CountingGuard(driver, patience=0, max_payload=1_000)
+
+    with app.elsewhere(app.store.driver.target, guard=guard):
+        yield app.store
 
 
 class TestEnqueue:

@@ -1,0 +1,106 @@
+"""Where an application's jobs are, and the store there: opened when it is first needed, and again in a forked child."""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from longshore import registry
+from longshore.contract import Clock, Features
+from longshore.guard import DEFAULT_MAX_PAYLOAD, Guard
+
+
+class Connection:
+    """An application's store, of which each process opens its own.
+
+    Args:
+        target: a URL, or a live handle of the store's library, which is never closed.
+        require: features without which the application does not want to run.
+        max_payload: bytes of the largest arguments or result.
+        migrate: whether the store's schema is created and brought up to date when it is opened.
+        patience: seconds for which calls are repeated while the store is away.
+        clock: a test clock in place of the store's.
+        options: the driver's own.
+        guard: what stands around the driver.
+    """
+
+    def __init__(
+        self,
+        target: Any,
+        *,
+        require: Features = registry.NOTHING,
+        max_payload: int = DEFAULT_MAX_PAYLOAD,
+        migrate: bool = True,
+        patience: float = 10.0,
+        clock: Clock | None = None,
+        options: Mapping[str, Any],
+        guard: Callable[..., Guard] = Guard,
+    ) -> None:
+        self._target = target
+        self._require = require
+        self._max_payload = max_payload
+        self._migrate = migrate
+        self._patience = patience
+        self._clock = clock
+        self._options = options
+        self._guard = guard
+        self._locks: dict[int, threading.Lock] = {}
+        self._store: Guard | None = None
+        self._store_pid = 0
+
+    def __repr__(self) -> str:
+        return registry.without_password(self._target)
+
+    @property
+    def store(self) -> Guard:
+        """The store, opened now if it was not before."""
+        if self._store is None or self._store_pid != os.getpid():
+            with self._lock():
+                if self._store is None or self._store_pid != os.getpid():
+                    self._store = self._open()
+                    self._store_pid = os.getpid()
+        return self._store
+
+    def another_store(self) -> Guard:
+        """Another connection to the same store, whose calls are not repeated."""
+        driver = self.store.driver
+        again = type(driver).connect(driver.target, clock=self._clock, **self._options)
+        return Guard(again, patience=0.0, max_payload=self._max_payload)
+
+    def close(self) -> None:
+        """Closes the store, unless a live handle was handed in."""
+        with self._lock():
+            if self._store is not None and self._store_pid == os.getpid():
+                self._store.close()
+            self._store = None
+
+    def use(self, target: Any) -> None:
+        """Another store from now on."""
+        self.close()
+        self._target = target
+
+    def elsewhere(
+        self, target: Any, *, clock: Clock | None, guard: Callable[..., Guard], options: Mapping[str, Any]
+    ) -> Connection:
+        """One to another store, where the same is allowed; that store need not promise what this one must."""
+        return Connection(
+            target,
+            max_payload=self._max_payload,
+            patience=self._patience,
+            clock=clock,
+            options=options,
+            guard=guard,
+        )
+
+    def _open(self) -> Guard:
+        driver = registry.connect(self._target, clock=self._clock, require=self._require, **self._options)
+        store = self._guard(driver, patience=self._patience, max_payload=self._max_payload)
+        if self._migrate:
+            store.migrate()
+        return store
+
+    def _lock(self) -> threading.Lock:
+        # One for each process: a thread that was left behind by a fork would never give the parent's back.
+        return self._locks.setdefault(os.getpid(), threading.Lock())
