@@ -60,6 +60,19 @@ def leave_a_process_behind(pipe: str) -> None:
     wait_until_open(pipe)
 
 
+@app.task
+def leave_an_orphan(pipe: str) -> None:
+    """Forks a process that forks another and is gone; the other says whose child it is now, and ends."""
+    parent = os.fork()
+    if parent == 0:
+        if os.fork() == 0:
+            while os.getppid() != 1:
+                threading.Event().wait(0.01)
+            tell(pipe, "orphan", "-", os.getpid())
+        os._exit(0)
+    os.waitpid(parent, 0)
+
+
 @app.task(timeout=0.2, retry=Retry(max_attempts=1))
 def never_end(pipe: str) -> None:
     """Ends only with its process."""

@@ -22,7 +22,7 @@ from longshore.durations import microseconds
 from longshore.errors import ConfigurationError, StoreError
 from longshore.holders import end_lease, rescue
 from longshore.loading import load_app
-from longshore.processes.child import RETIRED, Orders
+from longshore.processes.child import RETIRED, STOP, STOP_NOW, Orders
 from longshore.worker.settings import WorkerSettings
 
 _log = logging.getLogger("longshore.supervisor")
@@ -54,10 +54,13 @@ class Child:
             raise
         finally:
             os.close(write)
+        self.tell(msgspec.json.encode(msgspec.structs.replace(orders, report=write)))
+
+    def tell(self, line: bytes) -> None:
+        """Says one line to it, if it is still there."""
         assert self.process.stdin is not None
-        told = msgspec.json.encode(msgspec.structs.replace(orders, report=write))
-        with suppress(BrokenPipeError):  # It died at once: its end is seen like any other.
-            self.process.stdin.write(told + b"\n")
+        with suppress(BrokenPipeError):  # Its end is seen like any other.
+            self.process.stdin.write(line + b"\n")
             self.process.stdin.flush()
 
     def read_report(self) -> bool:
@@ -203,10 +206,22 @@ class Supervisor:
             for child in dead:
                 if child not in ready:
                     self._ended(child)
+            self._bury_orphans()
             self._start_due()
             if self._kill_at is not None and time.monotonic() >= self._kill_at:
-                self._signal_all(signal.SIGKILL)
+                for child in self._children:
+                    child.signal(signal.SIGKILL)
                 self._kill_at = None
+
+    def _bury_orphans(self) -> None:
+        """The first process of a container is given all whose parents have died, and nobody else buries them."""
+        if os.getpid() != 1:
+            return
+        own = {child.process.pid for child in self._children}
+        dead_and_not_buried = os.WEXITED | os.WNOHANG | os.WNOWAIT
+        with suppress(ChildProcessError):
+            while (dead := os.waitid(os.P_ALL, 0, dead_and_not_buried)) and dead.si_pid not in own:
+                os.waitpid(dead.si_pid, 0)
 
     def _timeout(self) -> float:
         times = [*self._start_at, *([self._kill_at] if self._kill_at is not None else [])]
@@ -218,14 +233,8 @@ class Supervisor:
         settings = self._settings
         patience = (settings.drain if self._stops == 1 else 0.0) + settings.grace + 5.0
         self._kill_at = time.monotonic() + patience
-        self._signal_all(signal.SIGTERM)
-        if self._stops > 1:
-            # A second SIGTERM could be merged with the first before the child looks.
-            self._signal_all(signal.SIGINT)
-
-    def _signal_all(self, number: int) -> None:
         for child in self._children:
-            child.signal(number)
+            child.tell(STOP if self._stops == 1 else STOP_NOW)
 
     def _ended(self, child: Child) -> None:
         self._selector.unregister(child.report)
