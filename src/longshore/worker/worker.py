@@ -28,7 +28,9 @@ _log = logging.getLogger("longshore.worker")
 class Worker:
     """Runs jobs in this process: ``with app.worker(): …`` in the background, ``app.worker().run()`` in the foreground.
 
-    A worker is used once. ``announce`` is told each name under which it will hold jobs.
+    On an event loop ``async with app.worker(): …`` does not hold up the loop while the worker starts and ends. A worker
+    is used once, and handles no signals: they belong to its process. ``announce`` is told each name under which it will
+    hold jobs.
     """
 
     def __init__(
@@ -56,6 +58,17 @@ class Worker:
 
     def __exit__(self, *_: object) -> None:
         self.stop()
+
+    async def __aenter__(self) -> Self:
+        import asyncio
+
+        await asyncio.to_thread(self.start)
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        import asyncio
+
+        await asyncio.to_thread(self.stop)
 
     @property
     def holder(self) -> str:
