@@ -24,7 +24,7 @@ from longshore.guard import DEFAULT_MAX_PAYLOAD, Guard
 from longshore.ids import IdMaker
 from longshore.jobs import Job
 from longshore.retry import Retry
-from longshore.tasks import DEFAULT_QUEUE, Call, Configured, Options, Task
+from longshore.tasks import DEFAULT_QUEUE, Call, Configured, Executor, Options, Task
 from longshore.unique import Uniqueness, slot_of
 from longshore.worker.settings import WorkerSettings
 from longshore.worker.worker import Worker
@@ -109,6 +109,8 @@ class Longshore:
         priority: int = 0,
         retry: Retry = _DEFAULT_RETRY,
         timeout: Seconds | None = None,
+        executor: Executor = "thread",
+        memory: float | None = None,
         unique: Uniqueness | None = None,
         codec: Codec[Any] | str | None = None,
         secret: Iterable[str] = (),
@@ -123,6 +125,8 @@ class Longshore:
         priority: int = 0,
         retry: Retry = _DEFAULT_RETRY,
         timeout: Seconds | None = None,
+        executor: Executor = "thread",
+        memory: float | None = None,
         unique: Uniqueness | None = None,
         codec: Codec[Any] | str | None = None,
         secret: Iterable[str] = (),
@@ -135,6 +139,8 @@ class Longshore:
             priority: of its jobs, higher first.
             retry: how it is retried.
             timeout: how long a run may take: then it is interrupted, and the attempt has failed.
+            executor: ``process``: each run has a process of its own, so that its limits hold and its crash is its own.
+            memory: megabytes that such a process may take.
             unique: whether and how long another call of it is the same job.
             codec: how its arguments and results are stored, if not as the application's.
             secret: names of arguments that are never shown.
@@ -145,7 +151,7 @@ class Longshore:
         """
         choice = self._choice if codec is None else self._choice.instead(codec)
         options = Options(queue=queue, priority=priority, unique=unique)
-        decorator = TaskDecorator(self, name, options, retry, timeout, choice, secret)
+        decorator = TaskDecorator(self, name, options, retry, timeout, executor, memory, choice, secret)
         return decorator if function is None else decorator(function)
 
     def enqueue(self, call: Call[R], *, tx: Any = None) -> Job[R]:

@@ -11,7 +11,7 @@ from longshore.durations import Seconds
 from longshore.errors import ConfigurationError
 from longshore.guard import check_text
 from longshore.retry import Retry
-from longshore.tasks import Enqueuer, Options, Task, check_function
+from longshore.tasks import Enqueuer, Executor, Options, Task, check_function
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -33,6 +33,8 @@ class TaskDecorator:
         options: Options,
         retry: Retry,
         timeout: Seconds | None,
+        executor: Executor,
+        memory: float | None,
         choice: Choice,
         secret: Iterable[str],
     ) -> None:
@@ -41,6 +43,8 @@ class TaskDecorator:
         self._options = options
         self._retry = retry
         self._timeout = timeout
+        self._executor = executor
+        self._memory = memory
         self._choice = choice
         self._secret = secret
 
@@ -66,6 +70,8 @@ class TaskDecorator:
             options=self._options,
             retry=self._retry,
             timeout=self._timeout,
+            executor=self._executor,
+            memory=self._memory,
             choice=self._choice,
             secret=self._secret,
         )

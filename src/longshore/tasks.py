@@ -6,7 +6,7 @@ import inspect
 from collections.abc import Callable, Iterable, Mapping
 from datetime import datetime
 from functools import partial
-from typing import Any, Generic, ParamSpec, Protocol, TypeGuard, TypeVar
+from typing import Any, Generic, Literal, ParamSpec, Protocol, TypeAlias, TypeGuard, TypeVar
 
 from msgspec import UNSET, Struct, UnsetType
 from msgspec.structs import replace
@@ -23,6 +23,7 @@ from longshore.unique import Rule, Slot, Uniqueness, slot_of
 P = ParamSpec("P")
 R = TypeVar("R")
 DEFAULT_QUEUE = "default"
+Executor: TypeAlias = Literal["thread", "process"]
 
 
 class Enqueuer(Protocol):
@@ -106,14 +107,20 @@ class Task(Generic[P, R]):
         options: Options,
         retry: Retry,
         timeout: Seconds | None = None,
+        executor: Executor = "thread",
+        memory: float | None = None,
         choice: Choice,
         secret: Iterable[str] = (),
     ) -> None:
+        check_executor(name, executor, memory)
         self.app = app
         self.name = name
         self.retry = retry
         self.timeout = None if timeout is None else microseconds(timeout, name="timeout") / SECOND
+        self.executor = executor
+        self.memory = memory
         self.function = function
+        self.is_async = inspect.iscoroutinefunction(function)
         self.takes_context = takes_context(function)
         self.arguments = Arguments(function, skip_first=self.takes_context, choice=choice, secret=secret)
         self.result_codec: TypedCodec[R] = result_codec(function, choice)
@@ -226,6 +233,22 @@ def check_function(function: object) -> None:
             f"a task must be a function; {function.__qualname__} is a method: a worker would have no object to call it "
             "on. Write a function, and pass it what it needs"
         )
+
+
+def check_executor(name: str, executor: str, memory: float | None) -> None:
+    """Refuses limits that would not hold.
+
+    Raises:
+        ConfigurationError: there is no such executor, or memory is to be limited where a run has no process of its own.
+    """
+    if executor not in ("thread", "process"):
+        raise ConfigurationError(f"the executor of {name} must be 'thread' or 'process'; it is {executor!r}")
+    if memory is not None and executor != "process":
+        raise ConfigurationError(
+            f"memory of {name} cannot be limited, since its runs share a process: add executor='process'"
+        )
+    if memory is not None and memory <= 0:
+        raise ConfigurationError(f"memory of {name} must be more than 0 megabytes; it is {memory:g}")
 
 
 def new_job(call: Call[Any], identity: str, digest: bytes) -> NewJob:

@@ -37,14 +37,14 @@ class Deadlines:
             over = now - self._end(run, now)
             if over >= 0:
                 run.interrupt(TimedOut)
-            if over >= self._grace:
+            if over >= self._grace and not run.apart:  # That one is killed where it is.
                 self._runs.discard(run)
                 stuck.append(run)
         return stuck
 
     def _next_of(self, run: Run, now: float) -> float:
         end = self._end(run, now)
-        return end if now < end else end + self._grace
+        return end if now < end else end + self._grace if not run.apart else float("inf")
 
     def _end(self, run: Run, now: float) -> float:
         # One that waits for a slot begins now at the earliest, so it is looked at in time.

@@ -83,12 +83,6 @@ async def perform_async(
     return _finish(app, prepared.task, job, result, prepared.began)
 
 
-def is_async(app: Application, job: StoredJob) -> bool:
-    """Whether the job's task is an ``async def``."""
-    task = app.tasks.get(job.task)
-    return task is not None and inspect.iscoroutinefunction(task.function)
-
-
 class _Prepared:
     """A run that may begin: its task, and what it is called with."""
 

@@ -26,15 +26,25 @@ class Report(Protocol):
 class Run:
     """A claimed job on its way through a worker; ``taken`` and ``began`` are by the process's own clock.
 
-    One that ``on_loop`` runs on the event loop, another in a thread; ``timeout`` is how many seconds it may be on.
+    One that ``on_loop`` runs on the event loop, one ``apart`` in a process of its own, another in a thread; ``timeout``
+    is how many seconds it may be on.
     """
 
-    __slots__ = ("began", "job", "on_loop", "place", "reason", "taken", "timeout")
+    __slots__ = ("apart", "began", "job", "on_loop", "place", "reason", "taken", "timeout")
 
-    def __init__(self, job: StoredJob, taken: float, *, on_loop: bool = False, timeout: float | None = None) -> None:
+    def __init__(
+        self,
+        job: StoredJob,
+        taken: float,
+        *,
+        on_loop: bool = False,
+        apart: bool = False,
+        timeout: float | None = None,
+    ) -> None:
         self.job = job
         self.taken = taken
         self.on_loop = on_loop
+        self.apart = apart
         self.timeout = timeout
         self.began: float | None = None
         self.place: Place | None = None

@@ -8,6 +8,8 @@ from collections import deque
 from collections.abc import Callable
 from queue import SimpleQueue
 
+from msgspec import Struct
+
 from longshore.contract import Change, StoredJob
 from longshore.worker.loop import Loop, PerformAsync
 from longshore.worker.performing import Interrupted
@@ -16,16 +18,22 @@ from longshore.worker.runs import Report, Run
 Perform = Callable[[StoredJob], Change]
 
 
+class Ways(Struct, frozen=True):
+    """How runs are performed: in a slot's thread, on the event loop, in a process of their own."""
+
+    in_thread: Perform
+    on_loop: PerformAsync
+    apart: Callable[[Run], Change | None]
+
+
 class SlotThread(threading.Thread):
     """One thread, running one job at a time."""
 
-    def __init__(
-        self, number: int, following: Callable[[SlotThread], Run | None], perform: Perform, report: Report
-    ) -> None:
+    def __init__(self, number: int, following: Callable[[SlotThread], Run | None], ways: Ways, report: Report) -> None:
         super().__init__(name=f"longshore-slot-{number}", daemon=True)
         self.was_on = False
         self._following = following
-        self._perform = perform
+        self._ways = ways
         self._report = report
         self._guard = threading.Lock()
         self._current: Run | None = None
@@ -43,6 +51,8 @@ class SlotThread(threading.Thread):
                 ctypes.pythonapi.PyThreadState_SetAsyncExc(ctypes.c_ulong(self.ident), ctypes.py_object(reason))
 
     def _perform_interruptibly(self, run: Run) -> Change | None:
+        if run.apart:
+            return self._ways.apart(run)
         # The exception arrives, once, anywhere before `_current` is cleared, so perhaps outside `perform`: then there
         # is no change, and the courier hands the job back.
         try:
@@ -51,7 +61,7 @@ class SlotThread(threading.Thread):
                     return None
                 self._current = run
             try:
-                return self._perform(run.job)
+                return self._ways.in_thread(run.job)
             finally:
                 with self._guard:
                     self._current = None
@@ -72,10 +82,9 @@ class Slots:
     wake.
     """
 
-    def __init__(self, number: int, perform: Perform, perform_async: PerformAsync, report: Report) -> None:
+    def __init__(self, number: int, ways: Ways, report: Report) -> None:
         self.number = number
-        self._perform = perform
-        self._perform_async = perform_async
+        self._ways = ways
         self._report = report
         self._lock = threading.Lock()
         self._line: deque[Run] = deque()
@@ -130,7 +139,7 @@ class Slots:
             self._bell.put(None)
         elif len(self._threads) < self.number:
             self._is_rousing = True
-            thread = SlotThread(len(self._threads), self._following, self._perform, self._report)
+            thread = SlotThread(len(self._threads), self._following, self._ways, self._report)
             self._threads.append(thread)
             thread.start()
 
@@ -160,7 +169,7 @@ class Slots:
 
     def _begin_on_loop(self, run: Run) -> None:
         if self._loop is None:
-            self._loop = Loop(self._perform_async, self._ended_on_loop)
+            self._loop = Loop(self._ways.on_loop, self._ended_on_loop)
             self._loop.start()
         self._loop.begin(run)
 

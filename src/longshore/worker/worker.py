@@ -6,21 +6,24 @@ import logging
 import threading
 from collections.abc import Callable
 from functools import partial
-from typing import Self
+from typing import TYPE_CHECKING, Self
 
 from longshore.application import Application
-from longshore.contract import StoredJob
+from longshore.contract import Change, StoredJob
 from longshore.errors import StoreError
 from longshore.guard import Guard
 from longshore.holders import Lease, worker_topic
 from longshore.worker.courier import Courier
 from longshore.worker.ear import Ear
 from longshore.worker.heartbeat import Heartbeat
-from longshore.worker.performing import is_async, perform, perform_async, timed_out
+from longshore.worker.performing import perform, perform_async, timed_out
 from longshore.worker.runs import Run
 from longshore.worker.settings import WorkerSettings
-from longshore.worker.slots import Slots
+from longshore.worker.slots import Slots, Ways
 from longshore.worker.tally import Tally
+
+if TYPE_CHECKING:
+    from longshore.worker.apart import Apart
 
 _log = logging.getLogger("longshore.worker")
 
@@ -47,6 +50,8 @@ class Worker:
             doing=self._doing,
             announce=announce,
         )
+        self._apart: Apart | None = None
+        self._apart_lock = threading.Lock()
         self._thread: threading.Thread | None = None
         self._courier: Courier | None = None
         self._until_empty = False
@@ -139,9 +144,8 @@ class Worker:
             partial(timed_out, self._app),
         )
         courier.claiming.check(store.driver.limits.claims)
-        courier.slots = Slots(
-            self._settings.slots, partial(perform, self._app), partial(perform_async, self._app), courier.report
-        )
+        ways = Ways(partial(perform, self._app), partial(perform_async, self._app), self._perform_apart)
+        courier.slots = Slots(self._settings.slots, ways, courier.report)
         if self._until_empty:
             courier.stop_when_empty()
         self._courier = courier
@@ -151,7 +155,19 @@ class Worker:
 
     def _make_run(self, job: StoredJob, taken: float) -> Run:
         task = self._app.tasks.get(job.task)
-        return Run(job, taken, on_loop=is_async(self._app, job), timeout=task.timeout if task else None)
+        if task is None:
+            return Run(job, taken)
+        apart = task.executor == "process"
+        return Run(job, taken, on_loop=task.is_async and not apart, apart=apart, timeout=task.timeout)
+
+    def _perform_apart(self, run: Run) -> Change | None:
+        with self._apart_lock:
+            if self._apart is None:
+                # Only now: most workers have no such task, and need not pay for what makes processes.
+                from longshore.worker.apart import Apart
+
+                self._apart = Apart(self._app, self._settings.grace)
+        return self._apart.perform(run)
 
     def _work(self, store: Guard) -> None:
         assert self._courier is not None
@@ -171,6 +187,8 @@ class Worker:
                 ear.stop()
             heartbeat.stop()
             courier.slots.stop()
+            if self._apart is not None:
+                self._apart.close()
             for ear in ears:
                 ear.join()
             heartbeat.join()
