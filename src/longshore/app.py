@@ -23,6 +23,7 @@ from longshore.fetching import Fetch
 from longshore.guard import DEFAULT_MAX_PAYLOAD, Guard
 from longshore.ids import IdMaker
 from longshore.jobs import Job
+from longshore.resources import Resources
 from longshore.retry import Retry
 from longshore.tasks import DEFAULT_QUEUE, Call, Configured, Executor, Options, Task
 from longshore.unique import Uniqueness, slot_of
@@ -50,6 +51,7 @@ class Longshore:
         patience: seconds for which calls are repeated while the store is away.
         codec: how arguments and results are stored: one of `longshore.codecs`, or the name of an installed one.
         old_codecs: in which stored jobs may be besides; what needs no key is always read.
+        strict: whether tasks must say that they have completed, unless they are registered otherwise.
         clock: a test clock in place of the store's.
         options: the driver's own.
     """
@@ -64,10 +66,13 @@ class Longshore:
         patience: float = 10.0,
         codec: Codec[Any] | str = JSON,
         old_codecs: Iterable[Codec[Any] | str] = (),
+        strict: bool = False,
         clock: Clock | None = None,
         **options: Any,
     ) -> None:
         self.tasks: dict[str, Task[..., Any]] = {}
+        self.resources = Resources()
+        self._strict = strict
         self._connection = Connection(
             target,
             require=require,
@@ -111,6 +116,7 @@ class Longshore:
         timeout: Seconds | None = None,
         executor: Executor = "thread",
         memory: float | None = None,
+        strict: bool | None = None,
         unique: Uniqueness | None = None,
         codec: Codec[Any] | str | None = None,
         secret: Iterable[str] = (),
@@ -127,6 +133,7 @@ class Longshore:
         timeout: Seconds | None = None,
         executor: Executor = "thread",
         memory: float | None = None,
+        strict: bool | None = None,
         unique: Uniqueness | None = None,
         codec: Codec[Any] | str | None = None,
         secret: Iterable[str] = (),
@@ -141,6 +148,7 @@ class Longshore:
             timeout: how long a run may take: then it is interrupted, and the attempt has failed.
             executor: ``process``: each run has a process of its own, so that its limits hold and its crash is its own.
             memory: megabytes that such a process may take.
+            strict: whether a run must call `Context.complete`: to return without is a failure.
             unique: whether and how long another call of it is the same job.
             codec: how its arguments and results are stored, if not as the application's.
             secret: names of arguments that are never shown.
@@ -151,7 +159,8 @@ class Longshore:
         """
         choice = self._choice if codec is None else self._choice.instead(codec)
         options = Options(queue=queue, priority=priority, unique=unique)
-        decorator = TaskDecorator(self, name, options, retry, timeout, executor, memory, choice, secret)
+        strict = self._strict if strict is None else strict
+        decorator = TaskDecorator(self, name, options, retry, timeout, executor, memory, strict, choice, secret)
         return decorator if function is None else decorator(function)
 
     def enqueue(self, call: Call[R], *, tx: Any = None) -> Job[R]:
@@ -303,7 +312,8 @@ class Longshore:
         return self._connection.another_store()
 
     def close(self) -> None:
-        """Closes the store, unless a live handle was handed in."""
+        """Closes the resources that it opened, and the store, unless a live handle was handed in."""
+        self.resources.close()
         self._connection.close()
 
     def use(self, target: Any) -> None:

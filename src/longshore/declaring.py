@@ -35,6 +35,7 @@ class TaskDecorator:
         timeout: Seconds | None,
         executor: Executor,
         memory: float | None,
+        strict: bool,
         choice: Choice,
         secret: Iterable[str],
     ) -> None:
@@ -45,6 +46,7 @@ class TaskDecorator:
         self._timeout = timeout
         self._executor = executor
         self._memory = memory
+        self._strict = strict
         self._choice = choice
         self._secret = secret
 
@@ -72,6 +74,7 @@ class TaskDecorator:
             timeout=self._timeout,
             executor=self._executor,
             memory=self._memory,
+            strict=self._strict,
             choice=self._choice,
             secret=self._secret,
         )

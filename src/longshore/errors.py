@@ -7,7 +7,8 @@
     │   ├── UnknownDriver           no driver serves this URL or handle
     │   ├── MissingPackage          a driver is there, a package that it needs is not
     │   ├── UnknownTask             no task is registered by this name
-    │   └── UnknownCodec            no codec is known by this name
+    │   ├── UnknownCodec            no codec is known by this name
+    │   └── MissingResource         no resource of this type was given to the application
     ├── InvalidValue                an argument is not of the form that is needed
     │   ├── TooLarge                it is larger than the store or the application allows
     │   └── Tampered                signed or encrypted bytes were changed, or their key is not given
@@ -22,6 +23,7 @@
     ├── IdConflict                  another job is stored under this id
     ├── UniqueConflict              another job holds this unique key
     ├── IllegalMove                 a job in this state cannot do that
+    ├── NotCompleted                a strict task returned, and did not say that it has completed
     ├── LeaseLost                   this process no longer holds its jobs
     └── ResultError                 there is no result to give
         ├── JobFailed               the job ended without success
@@ -60,6 +62,10 @@ class UnknownTask(ConfigurationError):
 
 class UnknownCodec(ConfigurationError):
     """No codec is known by this name."""
+
+
+class MissingResource(ConfigurationError):
+    """No resource of this type was given to the application."""
 
 
 class InvalidValue(LongshoreError, ValueError):
@@ -139,6 +145,10 @@ class UniqueConflict(LongshoreError):
 
 class IllegalMove(LongshoreError):
     """A job in this state cannot do that."""
+
+
+class NotCompleted(LongshoreError):
+    """A strict task returned, and did not say that it has completed."""
 
 
 class LeaseLost(LongshoreError):

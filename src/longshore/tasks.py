@@ -109,6 +109,7 @@ class Task(Generic[P, R]):
         timeout: Seconds | None = None,
         executor: Executor = "thread",
         memory: float | None = None,
+        strict: bool = False,
         choice: Choice,
         secret: Iterable[str] = (),
     ) -> None:
@@ -119,6 +120,7 @@ class Task(Generic[P, R]):
         self.timeout = None if timeout is None else microseconds(timeout, name="timeout") / SECOND
         self.executor = executor
         self.memory = memory
+        self.strict = strict
         self.function = function
         self.is_async = inspect.iscoroutinefunction(function)
         self.takes_context = takes_context(function)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import threading
 from collections.abc import Callable
+from contextlib import ExitStack
 from functools import partial
 from typing import TYPE_CHECKING, Self
 
@@ -56,6 +57,7 @@ class Worker:
         self._courier: Courier | None = None
         self._until_empty = False
         self._is_stopping = False
+        self._held = ExitStack()
 
     def __enter__(self) -> Self:
         self.start()
@@ -132,6 +134,13 @@ class Worker:
             self._courier.drain(seconds)
 
     def _prepare(self) -> Guard:
+        with ExitStack() as held:
+            held.enter_context(self._app.resources.held())
+            store = self._connect()
+            self._held = held.pop_all()
+        return store
+
+    def _connect(self) -> Guard:
         self._app.store  # noqa: B018 - the schema must be there before other connections are
         store = self._app.another_store()
         self._lease.begin(store)
@@ -202,3 +211,10 @@ class Worker:
             _log.warning("the lease of %s ends by itself: %s", self._lease.holder, error)
         finally:
             store.close()
+            self._let_go()
+
+    def _let_go(self) -> None:
+        try:
+            self._held.close()
+        except Exception:  # noqa: BLE001 - a resource of the application may raise anything when it is closed
+            _log.exception("a resource could not be closed")
