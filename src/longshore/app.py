@@ -17,7 +17,7 @@ from longshore.context import Context
 from longshore.contract import EVERY, By, Clock, Features, State, Where
 from longshore.declaring import TaskDecorator
 from longshore.durations import Seconds
-from longshore.enqueuing import enqueue_calls, enqueue_each
+from longshore.enqueuing import check_call, enqueue_calls, enqueue_each
 from longshore.errors import InvalidValue, LongshoreError, UnknownTask
 from longshore.fetching import Fetch
 from longshore.guard import DEFAULT_MAX_PAYLOAD, Guard
@@ -27,7 +27,7 @@ from longshore.resources import Resources
 from longshore.retry import Retry
 from longshore.tasks import DEFAULT_QUEUE, Call, Configured, Executor, Options, Task
 from longshore.unique import Uniqueness, slot_of
-from longshore.worker.settings import WorkerSettings
+from longshore.worker.settings import worker_settings
 from longshore.worker.worker import Worker
 
 if TYPE_CHECKING:
@@ -202,6 +202,7 @@ class Longshore:
         Raises:
             InvalidValue, IdConflict, UniqueConflict, Unavailable: as by `enqueue`, for this call alone.
         """
+        check_call(call)
         return Job(self, await self.awaiting.enqueue(call))
 
     async def aenqueue_many(self, calls: Iterable[Call[Any]]) -> list[Job[Any]]:
@@ -222,6 +223,8 @@ class Longshore:
         Raises:
             InvalidValue: an argument has no form in JSON.
         """
+        if not isinstance(arguments, Mapping | None):
+            raise InvalidValue(f"expected the arguments of {task} by name, in a mapping; got {arguments!r}")
         given = dict(arguments or {})
         if task in self.tasks:
             known = self.tasks[task]
@@ -249,7 +252,7 @@ class Longshore:
         return counts
 
     def worker(
-        self, *, queues: Iterable[str] | Mapping[str, int] = (DEFAULT_QUEUE,), slots: int = 10, **settings: Any
+        self, *, queues: str | Iterable[str] | Mapping[str, int] = (DEFAULT_QUEUE,), slots: int = 10, **settings: Any
     ) -> Worker:
         """A worker in this process: ``with app.worker():`` works in the background, ``.run()`` in the foreground.
 
@@ -260,7 +263,8 @@ class Longshore:
         """
         if isinstance(queues, Mapping):
             settings["weights"] = queues
-        return Worker(self, WorkerSettings(queues=tuple(queues), slots=slots, **settings))
+        names = (queues,) if isinstance(queues, str) else tuple(queues)
+        return Worker(self, worker_settings(queues=names, slots=slots, **settings))
 
     @property
     def admin(self) -> Admin:

@@ -116,6 +116,7 @@ class Task(Generic[P, R]):
         check_executor(name, executor, memory)
         self.app = app
         self.name = name
+        self.queue = options.queue
         self.retry = retry
         self.timeout = None if timeout is None else microseconds(timeout, name="timeout") / SECOND
         self.executor = executor
@@ -124,7 +125,7 @@ class Task(Generic[P, R]):
         self.function = function
         self.is_async = inspect.iscoroutinefunction(function)
         self.takes_context = takes_context(function)
-        self.arguments = Arguments(function, skip_first=self.takes_context, choice=choice, secret=secret)
+        self.arguments = Arguments(function, skip_first=self.takes_context, choice=choice, secret=secret, name=name)
         self.result_codec: TypedCodec[R] = result_codec(function, choice)
         self._options = options
         self._plain: Configured[P, R] = Configured(self, options)
@@ -262,8 +263,9 @@ def new_job(call: Call[Any], identity: str, digest: bytes) -> NewJob:
     options = call.options
     if options.delay and options.at is not None:
         raise InvalidValue("give delay or at, not both")
-    if options.notes and not is_native(dict(options.notes)):
-        raise InvalidValue(f"notes must be a JSON object: texts as keys, JSON values; they are {options.notes!r}")
+    notes: object = options.notes
+    if notes and not (isinstance(notes, Mapping) and is_native(dict(notes))):
+        raise InvalidValue(f"notes must be a JSON object: texts as keys, JSON values; they are {notes!r}")
     slot = call.slot
     if slot and slot.rule is Rule.DEBOUNCE and (options.delay or options.at):
         raise InvalidValue("a debounced call is due after its own wait: give neither delay nor at")
