@@ -92,7 +92,7 @@ def test_a_path_that_cannot_be_a_database_is_said_at_once(tmp_path: Path, place:
 
 @pytest.mark.skipif(not Path("/proc/self").exists(), reason="where nobody can write, root neither, is known on Linux")
 def test_a_folder_that_nobody_may_write_to_is_said_at_once() -> None:
-    with pytest.raises(ConfigurationError, match="/proc/jobs.db cannot be opened for writing"):
+    with pytest.raises(ConfigurationError, match=r"/proc/jobs\.db cannot be opened for writing"):
         SQLiteDriver.connect("sqlite:////proc/jobs.db")
 
 
