@@ -85,7 +85,7 @@ class Worker:
     @property
     def retired(self) -> str | None:
         """Why it has ended, or is about to, so that a new process takes its place; None if it has not."""
-        return self._courier.retired if self._courier else None
+        return self._courier.course.retired if self._courier else None
 
     @property
     def tally(self) -> Tally:
@@ -156,7 +156,7 @@ class Worker:
         ways = Ways(partial(perform, self._app), partial(perform_async, self._app), self._perform_apart)
         courier.slots = Slots(self._settings.slots, ways, courier.report)
         if self._until_empty:
-            courier.stop_when_empty()
+            courier.course.until_empty = True
         self._courier = courier
         if self._is_stopping:
             courier.drain(0)
