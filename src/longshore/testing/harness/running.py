@@ -19,7 +19,7 @@ from longshore.holders import Lease
 from longshore.info import JobInfo, info_of
 from longshore.retry import Snooze
 from longshore.testing.clock import ManualClock
-from longshore.worker.performing import Interrupted, is_async, perform
+from longshore.worker.performing import Interrupted, perform
 
 T = TypeVar("T")
 LEASE: Final = 60.0
@@ -91,7 +91,7 @@ class Runner:
         errors: list[BaseException] = []
         is_void = False
         try:
-            errors += self._apart_from_the_loop(job, lambda: run_and_settle(self._app, job))
+            errors += _apart_from_the_loop(lambda: run_and_settle(self._app, job))
         except LeaseLost as lost:
             is_void = True
             errors += [lost.__cause__] if lost.__cause__ else []
@@ -100,7 +100,7 @@ class Runner:
     def perform(self, job: StoredJob) -> tuple[Change, list[BaseException]]:
         """Runs a claimed job, and gives the change that would settle it, and what was raised."""
         errors: list[BaseException] = []
-        change = self._apart_from_the_loop(job, lambda: perform(self._app, job, caught=errors.append))
+        change = _apart_from_the_loop(lambda: perform(self._app, job, caught=errors.append))
         return change, errors
 
     def ran(self, job: StoredJob, errors: list[BaseException], *, is_void: bool = False) -> Ran:
@@ -141,17 +141,12 @@ class Runner:
             )
         return Claimed([])
 
-    def _apart_from_the_loop(self, job: StoredJob, work: Callable[[], T]) -> T:
-        """In this thread, unless the task needs an event loop and one runs here, which cannot have another inside."""
-        if not is_async(self._app, job) or not _loop_runs_here():
-            return work()
-        with ThreadPoolExecutor(1, thread_name_prefix="longshore-harness") as pool:
-            return pool.submit(contextvars.copy_context().run, work).result()
 
-
-def _loop_runs_here() -> bool:
+def _apart_from_the_loop(work: Callable[[], T]) -> T:
+    """In this thread, unless an event loop runs here: tasks may need one, and none can run inside another."""
     try:
         asyncio.get_running_loop()
     except RuntimeError:
-        return False
-    return True
+        return work()
+    with ThreadPoolExecutor(1, thread_name_prefix="longshore-harness") as pool:
+        return pool.submit(contextvars.copy_context().run, work).result()
