@@ -66,8 +66,8 @@ class Harness:
     ) -> list[Ran]:
         """Runs all that is due, and what becomes due by that, and answers each run, in order.
 
-        Jobs whose worker died by `crash_after` are rescued first, which lets the time of a lease pass. They run in this
-        thread, ``async def`` tasks too, or in another one if an event loop runs in this. What is of no known task stays.
+        Jobs whose worker died by `crash_after` are rescued first, which lets the time of a lease pass. All run in this
+        thread, ``async def`` tasks too; if an event loop runs in it, in another. What is of no known task stays.
 
         Args:
             queues: only of these; of all if none is named.
