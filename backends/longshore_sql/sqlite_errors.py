@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sqlite3
-from pathlib import Path
 from typing import Final
 
 from longshore.errors import Closed, ConfigurationError, Corrupt, SchemaError, StoreError, StoreFull, Unavailable
@@ -57,13 +56,7 @@ def is_forbidden(error: BaseException | None) -> bool:
 
 
 def _unopened(error: Exception, path: str) -> Unavailable:
-    folder = Path(path).parent
-    why = f"{error}; it and its folder must be writable for this user"
-    if Path(path).is_dir():
-        why = "it is a folder"
-    elif path.startswith("/") and not folder.is_dir():
-        why = f"{folder} is no folder" if folder.exists() else f"there is no folder {folder}"
-    message = f"{path} cannot be opened for writing: {why}"
+    message = f"{path} cannot be opened for writing: {error}; it and its folder must be writable for this user"
     return Unavailable(message, unknown=False)
 
 

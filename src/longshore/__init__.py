@@ -9,6 +9,7 @@ from longshore.contract import Features, State
 from longshore.fetching import Fetch, FetchedJob
 from longshore.info import Attempt, JobInfo
 from longshore.jobs import Job
+from longshore.locks import Lock
 from longshore.retry import (
     Discard,
     Exponential,
@@ -39,6 +40,7 @@ __all__ = [
     "JobInfo",
     "Linear",
     "LinearThenExponential",
+    "Lock",
     "Longshore",
     "Options",
     "Polynomial",

@@ -7,8 +7,7 @@
     │   ├── UnknownDriver           no driver serves this URL or handle
     │   ├── MissingPackage          a driver is there, a package that it needs is not
     │   ├── UnknownTask             no task is registered by this name
-    │   ├── UnknownCodec            no codec is known by this name
-    │   └── MissingResource         no resource of this type was given to the application
+    │   └── UnknownCodec            no codec is known by this name
     ├── InvalidValue                an argument is not of the form that is needed
     │   ├── TooLarge                it is larger than the store or the application allows
     │   └── Tampered                signed or encrypted bytes were changed, or their key is not given
@@ -23,8 +22,9 @@
     ├── IdConflict                  another job is stored under this id
     ├── UniqueConflict              another job holds this unique key
     ├── IllegalMove                 a job in this state cannot do that
-    ├── NotCompleted                a strict task returned, and did not say that it has completed
     ├── LeaseLost                   this process no longer holds its jobs
+    ├── LockHeld                    others hold the lock, and did not let go in the time given
+    ├── LockLost                    the lock is not held any more: others may be inside
     └── ResultError                 there is no result to give
         ├── JobFailed               the job ended without success
         ├── JobRemoved              there is no such job any more
@@ -62,10 +62,6 @@ class UnknownTask(ConfigurationError):
 
 class UnknownCodec(ConfigurationError):
     """No codec is known by this name."""
-
-
-class MissingResource(ConfigurationError):
-    """No resource of this type was given to the application."""
 
 
 class InvalidValue(LongshoreError, ValueError):
@@ -147,12 +143,16 @@ class IllegalMove(LongshoreError):
     """A job in this state cannot do that."""
 
 
-class NotCompleted(LongshoreError):
-    """A strict task returned, and did not say that it has completed."""
-
-
 class LeaseLost(LongshoreError):
     """This process no longer holds its jobs: others may run them."""
+
+
+class LockHeld(LongshoreError, TimeoutError):
+    """Others hold the lock, and did not let go in the time given."""
+
+
+class LockLost(LongshoreError):
+    """The lock is not held any more: its lifetime was over, or somebody freed it, and others may be inside."""
 
 
 class ResultError(LongshoreError):

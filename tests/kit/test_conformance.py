@@ -102,8 +102,7 @@ LAZY = '''
 import pytest
 from longshore.contract import EVERY
 from longshore.memory import MemoryDriver
-from longshore.testing import ManualClock, fixtures
-from longshore.testing.suite import DriverSuite
+from longshore.testing import DriverSuite, ManualClock, fixtures
 
 
 class TestLazy(DriverSuite):

@@ -9,6 +9,7 @@ from longshore.admin.foreground import kept_lease, run_and_settle
 from longshore.contract import HELD, Claim, State, StoredJob
 from longshore.errors import IllegalMove, JobRemoved, UniqueConflict, UnknownTask
 from longshore.jobs import Job
+from longshore.locks import LockInfo, free_lock, shown_locks
 
 
 class Admin(Acting):
@@ -43,6 +44,19 @@ class Admin(Acting):
         if errors:
             raise errors[-1]
         return Job(self._app, identity).result(timeout=0)
+
+    def locks(self) -> tuple[LockInfo, ...]:
+        """The locks that are held or waited for, by name."""
+        return shown_locks(self._store)
+
+    def free_lock(self, name: str, owner: str | None = None) -> bool:
+        """Ends one hold of a lock, whatever its holder does now; whether there was one.
+
+        Args:
+            name: of the lock.
+            owner: whose hold, as `locks` shows it; None: that which would end first.
+        """
+        return free_lock(self._store, name, owner)
 
     def _runnable(self, identity: str, *, force: bool) -> StoredJob:
         job = self._stored(identity)
