@@ -3,7 +3,7 @@
 import pytest
 
 from longshore.memory import MemoryDriver
-from longshore.testing import DriverSuite
+from longshore.testing.suite import DriverSuite
 
 
 class TestMemoryDriver(DriverSuite):

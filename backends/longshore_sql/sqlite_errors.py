@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
+from pathlib import Path
 from typing import Final
 
 from longshore.errors import Closed, ConfigurationError, Corrupt, SchemaError, StoreError, StoreFull, Unavailable
@@ -56,7 +57,13 @@ def is_forbidden(error: BaseException | None) -> bool:
 
 
 def _unopened(error: Exception, path: str) -> Unavailable:
-    message = f"{path} cannot be opened for writing: {error}; it and its folder must be writable for this user"
+    folder = Path(path).parent
+    why = f"{error}; it and its folder must be writable for this user"
+    if Path(path).is_dir():
+        why = "it is a folder"
+    elif path.startswith("/") and not folder.is_dir():
+        why = f"{folder} is no folder" if folder.exists() else f"there is no folder {folder}"
+    message = f"{path} cannot be opened for writing: {why}"
     return Unavailable(message, unknown=False)
 
 

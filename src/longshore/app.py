@@ -17,17 +17,18 @@ from longshore.context import Context
 from longshore.contract import EVERY, By, Clock, Features, State, Where
 from longshore.declaring import TaskDecorator
 from longshore.durations import Seconds
-from longshore.enqueuing import enqueue_calls, enqueue_each
+from longshore.enqueuing import check_call, enqueue_calls, enqueue_each
 from longshore.errors import InvalidValue, LongshoreError, UnknownTask
 from longshore.fetching import Fetch
 from longshore.guard import DEFAULT_MAX_PAYLOAD, Guard
 from longshore.ids import IdMaker
 from longshore.jobs import Job
 from longshore.locks import Locking
+from longshore.resources import Resources
 from longshore.retry import Retry
 from longshore.tasks import DEFAULT_QUEUE, Call, Configured, Executor, Options, Task
 from longshore.unique import Uniqueness, slot_of
-from longshore.worker.settings import WorkerSettings
+from longshore.worker.settings import worker_settings
 from longshore.worker.worker import Worker
 
 if TYPE_CHECKING:
@@ -51,6 +52,7 @@ class Longshore(Locking):
         patience: seconds for which calls are repeated while the store is away.
         codec: how arguments and results are stored: one of `longshore.codecs`, or the name of an installed one.
         old_codecs: in which stored jobs may be besides; what needs no key is always read.
+        strict: whether tasks must say that they have completed, unless they are registered otherwise.
         clock: a test clock in place of the store's.
         options: the driver's own.
     """
@@ -65,10 +67,13 @@ class Longshore(Locking):
         patience: float = 10.0,
         codec: Codec[Any] | str = JSON,
         old_codecs: Iterable[Codec[Any] | str] = (),
+        strict: bool = False,
         clock: Clock | None = None,
         **options: Any,
     ) -> None:
         self.tasks: dict[str, Task[..., Any]] = {}
+        self.resources = Resources()
+        self._strict = strict
         self._connection = Connection(
             target,
             require=require,
@@ -112,6 +117,7 @@ class Longshore(Locking):
         timeout: Seconds | None = None,
         executor: Executor = "thread",
         memory: float | None = None,
+        strict: bool | None = None,
         unique: Uniqueness | None = None,
         codec: Codec[Any] | str | None = None,
         secret: Iterable[str] = (),
@@ -128,6 +134,7 @@ class Longshore(Locking):
         timeout: Seconds | None = None,
         executor: Executor = "thread",
         memory: float | None = None,
+        strict: bool | None = None,
         unique: Uniqueness | None = None,
         codec: Codec[Any] | str | None = None,
         secret: Iterable[str] = (),
@@ -142,6 +149,7 @@ class Longshore(Locking):
             timeout: how long a run may take: then it is interrupted, and the attempt has failed.
             executor: ``process``: each run has a process of its own, so that its limits hold and its crash is its own.
             memory: megabytes that such a process may take.
+            strict: whether a run must call `Context.complete`: to return without is a failure.
             unique: whether and how long another call of it is the same job.
             codec: how its arguments and results are stored, if not as the application's.
             secret: names of arguments that are never shown.
@@ -152,7 +160,8 @@ class Longshore(Locking):
         """
         choice = self._choice if codec is None else self._choice.instead(codec)
         options = Options(queue=queue, priority=priority, unique=unique)
-        decorator = TaskDecorator(self, name, options, retry, timeout, executor, memory, choice, secret)
+        strict = self._strict if strict is None else strict
+        decorator = TaskDecorator(self, name, options, retry, timeout, executor, memory, strict, choice, secret)
         return decorator if function is None else decorator(function)
 
     def enqueue(self, call: Call[R], *, tx: Any = None) -> Job[R]:
@@ -194,6 +203,7 @@ class Longshore(Locking):
         Raises:
             InvalidValue, IdConflict, UniqueConflict, Unavailable: as by `enqueue`, for this call alone.
         """
+        check_call(call)
         return Job(self, await self.awaiting.enqueue(call))
 
     async def aenqueue_many(self, calls: Iterable[Call[Any]]) -> list[Job[Any]]:
@@ -214,6 +224,8 @@ class Longshore(Locking):
         Raises:
             InvalidValue: an argument has no form in JSON.
         """
+        if not isinstance(arguments, Mapping | None):
+            raise InvalidValue(f"expected the arguments of {task} by name, in a mapping; got {arguments!r}")
         given = dict(arguments or {})
         if task in self.tasks:
             known = self.tasks[task]
@@ -241,7 +253,7 @@ class Longshore(Locking):
         return counts
 
     def worker(
-        self, *, queues: Iterable[str] | Mapping[str, int] = (DEFAULT_QUEUE,), slots: int = 10, **settings: Any
+        self, *, queues: str | Iterable[str] | Mapping[str, int] = (DEFAULT_QUEUE,), slots: int = 10, **settings: Any
     ) -> Worker:
         """A worker in this process: ``with app.worker():`` works in the background, ``.run()`` in the foreground.
 
@@ -252,7 +264,8 @@ class Longshore(Locking):
         """
         if isinstance(queues, Mapping):
             settings["weights"] = queues
-        return Worker(self, WorkerSettings(queues=tuple(queues), slots=slots, **settings))
+        names = (queues,) if isinstance(queues, str) else tuple(queues)
+        return Worker(self, worker_settings(queues=names, slots=slots, **settings))
 
     @property
     def admin(self) -> Admin:
@@ -304,7 +317,8 @@ class Longshore(Locking):
         return self._connection.another_store()
 
     def close(self) -> None:
-        """Closes the store, unless a live handle was handed in."""
+        """Closes the resources that it opened, and the store, unless a live handle was handed in."""
+        self.resources.close()
         self._connection.close()
 
     def use(self, target: Any) -> None:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from longshore.codecs import TypedCodec
 from longshore.guard import Guard
+from longshore.resources import Resources
 from longshore.tasks import Task
 
 if TYPE_CHECKING:
@@ -26,6 +27,10 @@ class Application(Protocol):
     @property
     def awaiting(self) -> Awaiting:
         """What is awaited of it in this process."""
+
+    @property
+    def resources(self) -> Resources:
+        """What it gives to its tasks."""
 
     def another_store(self) -> Guard:
         """Another connection to it, whose calls are not repeated."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 import keyword
+import re
 from collections.abc import Callable, Iterable, Mapping
 from inspect import Parameter
 from types import GenericAlias
@@ -17,6 +18,9 @@ from longshore.codecs.json import canonical
 from longshore.errors import ConfigurationError, InvalidValue, Tampered, TooLarge, UnknownCodec
 from longshore.redaction import hider, shown_call, shown_error
 
+_MISFIT = re.compile(r"(?s)(?P<what>.+) - at `\$\.(?P<place>[^`]+)`")
+_MISSING = re.compile(r"Object missing required field `([^`]+)`")
+_UNKNOWN = re.compile(r"Object contains unknown field `([^`]+)`")
 _VARIADIC = (Parameter.VAR_POSITIONAL, Parameter.VAR_KEYWORD)
 
 
@@ -28,6 +32,7 @@ class Arguments:
         skip_first: whether the first parameter is no argument.
         choice: the codecs that they are written with and read with.
         secret: the parameters whose values are never shown.
+        name: of the task, under which its errors speak of it; the function's own if none is given.
 
     Raises:
         ConfigurationError: an annotation is of no use, or there is no parameter of a secret name.
@@ -40,11 +45,14 @@ class Arguments:
         skip_first: bool = False,
         choice: Choice | None = None,
         secret: Iterable[str] = (),
+        name: str | None = None,
     ) -> None:
         parameters = list(inspect.signature(function).parameters.values())[skip_first:]
         hints = hints_of(function)
-        self._name = function.__qualname__
-        self._signature = inspect.Signature(parameters)
+        self._name = name or function.__qualname__
+        self._signature = inspect.Signature(
+            [each.replace(annotation=hints.get(each.name, Parameter.empty)) for each in parameters]
+        )
         self._parameters = parameters
         self._loose = [parameter.name for parameter in parameters if parameter.name not in hints]
         self._order = [parameter.name for parameter in parameters]
@@ -72,10 +80,8 @@ class Arguments:
         try:
             self._load(payload, self.codec)
         except InvalidValue as error:
-            shown = shown_error(error, self.secret)
-            raise InvalidValue(f"{self._name}() got arguments that do not match its annotations: {shown}") from (
-                None if self.secret else error
-            )
+            told = _about_the_argument(shown_error(error, self.secret))
+            raise InvalidValue(f"{self._name}() got {told}") from (None if self.secret else error)
         return payload
 
     def _check_loose(self, bound: Any) -> None:
@@ -83,8 +89,8 @@ class Arguments:
             value = getattr(bound, name)
             if value is not UNSET and not is_native(value):
                 raise InvalidValue(
-                    f"{self._name}() got a {type(value).__qualname__} as {name!r}, which has no annotation and would "
-                    "not come back as it is: annotate the parameter with its type, or pass a JSON value"
+                    f"{self._name}() got {name!r} of type {type(value).__qualname__}, which has no annotation and "
+                    "would not come back as it is: annotate the parameter with its type, or pass a JSON value"
                 )
 
     def identity(self, args: tuple[Any, ...], kwargs: Mapping[str, Any], names: tuple[str, ...] = ()) -> bytes:
@@ -158,10 +164,15 @@ class Arguments:
     def _read(self, payload: bytes, codec: str) -> Any:
         try:
             return self._load(payload, codec)
+        except (Tampered, TooLarge, UnknownCodec):
+            raise
         except Exception as error:
-            if not self.secret or isinstance(error, (Tampered, TooLarge, UnknownCodec)):
+            if not self.secret and not isinstance(error, InvalidValue):
                 raise
-            raise InvalidValue(shown_error(error, self.secret)) from None
+            told = _about_the_argument(shown_error(error, self.secret))
+            raise InvalidValue(f"{self._name}() cannot take the arguments that were stored: {told}") from (
+                None if self.secret else error
+            )
 
     def _load(self, payload: bytes, codec: str) -> Any:
         value = self._codec.decode(payload, codec)
@@ -237,8 +248,19 @@ class Arguments:
                 self._codec.encode(value)
             except InvalidValue as error:
                 why = "what is wrong is not shown, since it is secret" if name in self.secret else error
-                return InvalidValue(f"{self._name}() got {name!r}, a {type(value).__qualname__}: {why}")
+                return InvalidValue(f"{self._name}() got {name!r} of type {type(value).__qualname__}: {why}")
         return InvalidValue(f"{self._name}() got arguments that have no form in {self.codec}")
+
+
+def _about_the_argument(told: str) -> str:
+    """What msgspec says of an object and a place in it, as people say it of a call."""
+    if match := _MISFIT.fullmatch(told):
+        return f"{match['place']!r}: {match['what'][0].lower()}{match['what'][1:]}"
+    if match := _MISSING.fullmatch(told):
+        return f"no {match[1]!r}, which it needs"
+    if match := _UNKNOWN.fullmatch(told):
+        return f"{match[1]!r}, which it does not know"
+    return told
 
 
 def unreadable_call(name: str, payload: bytes, codec: str) -> str:

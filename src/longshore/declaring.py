@@ -9,7 +9,7 @@ from longshore.codecs import Choice
 from longshore.context import Context
 from longshore.durations import Seconds
 from longshore.errors import ConfigurationError
-from longshore.guard import check_text
+from longshore.guard import check_priority, check_text
 from longshore.retry import Retry
 from longshore.tasks import Enqueuer, Executor, Options, Task, check_function
 
@@ -35,6 +35,7 @@ class TaskDecorator:
         timeout: Seconds | None,
         executor: Executor,
         memory: float | None,
+        strict: bool,
         choice: Choice,
         secret: Iterable[str],
     ) -> None:
@@ -45,6 +46,7 @@ class TaskDecorator:
         self._timeout = timeout
         self._executor = executor
         self._memory = memory
+        self._strict = strict
         self._choice = choice
         self._secret = secret
 
@@ -61,6 +63,12 @@ class TaskDecorator:
         check_function(function)
         name = self._name if self._name is not None else function.__name__
         check_text(name, "a task's name")
+        check_text(self._options.queue, "a queue's name")
+        check_priority(self._options.priority)
+        if not isinstance(self._retry, Retry):
+            raise ConfigurationError(
+                f"retry of {name} must be a Retry, such as Retry(max_attempts=3); got {self._retry!r}"
+            )
         if name in self._app.tasks:
             raise ConfigurationError(f"a task named {name!r} is registered already: give name= to one of the two")
         task: Task[..., Any] = Task(
@@ -72,6 +80,7 @@ class TaskDecorator:
             timeout=self._timeout,
             executor=self._executor,
             memory=self._memory,
+            strict=self._strict,
             choice=self._choice,
             secret=self._secret,
         )

@@ -36,8 +36,10 @@ def instant(moment: datetime, *, name: str = "time") -> Instant:
     """A moment in microseconds since 1970.
 
     Raises:
-        InvalidValue: it has no time zone.
+        InvalidValue: it is none, or has no time zone.
     """
+    if not isinstance(moment, datetime):
+        raise InvalidValue(f"{name} must be a datetime; it is {moment!r}")
     if moment.tzinfo is None:
         raise InvalidValue(f"{name} must have a time zone, for example datetime.now(UTC); it is {moment!r}")
     return (moment - _EPOCH) // timedelta(microseconds=1)

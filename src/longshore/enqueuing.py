@@ -19,7 +19,7 @@ from longshore.errors import (
 )
 from longshore.guard import Guard
 from longshore.states import EDIT
-from longshore.tasks import Call, new_job
+from longshore.tasks import Call, Task, new_job
 from longshore.unique import Rule
 
 _log = logging.getLogger("longshore")
@@ -38,12 +38,25 @@ def enqueue_calls(
         InvalidValue: a call is not of the form that is needed; nothing was stored.
         PartialInsert: the store failed after some of them were stored.
     """
+    for call in calls:
+        check_call(call)
     jobs = [new_job(call, call.options.id or make_id(), _digest(call)) for call in calls]
     held = _Held(store, tx)
     return [
         job.id if answer.outcome is Insertion.INSERTED else held.settle(call, job, answer)
         for call, job, answer in zip(calls, jobs, store.insert(jobs, tx=tx), strict=True)
     ]
+
+
+def check_call(call: object) -> None:
+    """Refuses what is no call.
+
+    Raises:
+        InvalidValue: it is not.
+    """
+    if not isinstance(call, Call):
+        made = f"{call.name}.call(…)" if isinstance(call, Task) else "task.call(…)"
+        raise InvalidValue(f"expected a call, made by {made}; got {type(call).__qualname__} {call!r}")
 
 
 def _digest(call: Call[Any]) -> bytes:

@@ -7,7 +7,8 @@
     │   ├── UnknownDriver           no driver serves this URL or handle
     │   ├── MissingPackage          a driver is there, a package that it needs is not
     │   ├── UnknownTask             no task is registered by this name
-    │   └── UnknownCodec            no codec is known by this name
+    │   ├── UnknownCodec            no codec is known by this name
+    │   └── MissingResource         no resource of this type was given to the application
     ├── InvalidValue                an argument is not of the form that is needed
     │   ├── TooLarge                it is larger than the store or the application allows
     │   └── Tampered                signed or encrypted bytes were changed, or their key is not given
@@ -22,6 +23,7 @@
     ├── IdConflict                  another job is stored under this id
     ├── UniqueConflict              another job holds this unique key
     ├── IllegalMove                 a job in this state cannot do that
+    ├── NotCompleted                a strict task returned, and did not say that it has completed
     ├── LeaseLost                   this process no longer holds its jobs
     ├── LockHeld                    others hold the lock, and did not let go in the time given
     ├── LockLost                    the lock is not held any more: others may be inside
@@ -62,6 +64,10 @@ class UnknownTask(ConfigurationError):
 
 class UnknownCodec(ConfigurationError):
     """No codec is known by this name."""
+
+
+class MissingResource(ConfigurationError):
+    """No resource of this type was given to the application."""
 
 
 class InvalidValue(LongshoreError, ValueError):
@@ -141,6 +147,10 @@ class UniqueConflict(LongshoreError):
 
 class IllegalMove(LongshoreError):
     """A job in this state cannot do that."""
+
+
+class NotCompleted(LongshoreError):
+    """A strict task returned, and did not say that it has completed."""
 
 
 class LeaseLost(LongshoreError):

@@ -258,8 +258,8 @@ class Guard:
                 f"the arguments of {job.task} take {len(job.payload):,} bytes, more than the {self.max_payload:,} "
                 "allowed: store them elsewhere and pass a reference, or raise max_payload"
             )
-        if not -32_768 <= job.priority <= 32_767:
-            raise InvalidValue(f"priority must be between -32768 and 32767; it is {job.priority}")
+        check_priority(job.priority)
+        check_max_attempts(job.max_attempts)
         check_text(job.id, "a job's id")
         _check_name(job.queue, "a queue's name")
         _check_name(job.task, "a task's name")
@@ -275,8 +275,10 @@ def check_text(text: str, name: str) -> None:
     """Refuses what a store could not keep and order by its bytes.
 
     Raises:
-        InvalidValue: it is empty, longer than 200 bytes of UTF-8, or holds a NUL or a lone surrogate.
+        InvalidValue: it is no text, empty, longer than 200 bytes of UTF-8, or holds a NUL or a lone surrogate.
     """
+    if not isinstance(text, str):
+        raise InvalidValue(f"{name} must be a text; it is {text!r}")
     if 0 < len(text) <= MAX_TEXT_BYTES and text.isascii() and "\0" not in text:
         return
     try:
@@ -286,6 +288,26 @@ def check_text(text: str, name: str) -> None:
     if not fits:
         shown = text if len(text) <= 60 else text[:60] + "…"
         raise InvalidValue(f"{name} must be 1 to {MAX_TEXT_BYTES} bytes of UTF-8 without NUL; it is {shown!r}")
+
+
+def check_priority(priority: object) -> None:
+    """Refuses what is no 16-bit integer.
+
+    Raises:
+        InvalidValue: it is not.
+    """
+    if not isinstance(priority, int) or not -32_768 <= priority <= 32_767:
+        raise InvalidValue(f"priority must be a whole number between -32768 and 32767; it is {priority!r}")
+
+
+def check_max_attempts(most: object) -> None:
+    """Refuses what is no number of attempts.
+
+    Raises:
+        InvalidValue: it is less than 1, or no whole number.
+    """
+    if most is not None and (not isinstance(most, int) or most < 1):
+        raise InvalidValue(f"max_attempts must be a whole number, at least 1, or None for no limit; it is {most!r}")
 
 
 # The names of queues and tasks are few, and come with every job.

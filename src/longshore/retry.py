@@ -25,6 +25,9 @@ class Fixed(Struct, frozen=True):
 
     delay: Seconds = 60.0
 
+    def __post_init__(self) -> None:
+        microseconds(self.delay, name="delay")
+
     def __call__(self, failed: int) -> float:
         return _seconds(self.delay)
 
@@ -89,10 +92,15 @@ class Retry(Struct, frozen=True):
     discard: tuple[type[BaseException], ...] = ()
 
     def __post_init__(self) -> None:
-        if self.max_attempts is not None and self.max_attempts < 1:
-            raise ConfigurationError(
-                f"max_attempts must be at least 1, or None for no limit; it is {self.max_attempts}"
-            )
+        most: object = self.max_attempts
+        if most is not None and (not isinstance(most, int) or most < 1):
+            raise ConfigurationError(f"max_attempts must be at least 1, or None for no limit; it is {most!r}")
+        for rule in (self.delay, *self.by_exception.values()):
+            if not callable(rule):
+                microseconds(rule, name="the delay before a retry")
+        _check_exceptions(self.by_exception, "by_exception")
+        _check_exceptions(self.discard, "discard")
+        microseconds(self.cap, name="cap")
         if not 0 <= self.jitter <= 1:
             raise ConfigurationError(f"jitter must be between 0 and 1; it is {self.jitter}")
 
@@ -144,6 +152,13 @@ class RetryIn(RunOutcome):
 def rescue_delay(crashes: int) -> float:
     """Seconds until a job whose worker died ``crashes`` times runs again: 0, 30, 300, 3000, … at most an hour."""
     return 0.0 if crashes <= 1 else min(30.0 * 10 ** min(crashes - 2, 4), 3600.0)
+
+
+def _check_exceptions(kinds: object, name: str) -> None:
+    given = kinds if isinstance(kinds, tuple | Mapping) else (None,)
+    if not all(isinstance(kind, type) and issubclass(kind, BaseException) for kind in given):
+        shape = "a tuple of exceptions" if name == "discard" else "delays by exception"
+        raise ConfigurationError(f"{name} must be {shape}; it is {kinds!r}")
 
 
 def _power(root: float, exponent: float) -> float:

@@ -109,20 +109,23 @@ class Task(Generic[P, R]):
         timeout: Seconds | None = None,
         executor: Executor = "thread",
         memory: float | None = None,
+        strict: bool = False,
         choice: Choice,
         secret: Iterable[str] = (),
     ) -> None:
         check_executor(name, executor, memory)
         self.app = app
         self.name = name
+        self.queue = options.queue
         self.retry = retry
         self.timeout = None if timeout is None else microseconds(timeout, name="timeout") / SECOND
         self.executor = executor
         self.memory = memory
+        self.strict = strict
         self.function = function
         self.is_async = inspect.iscoroutinefunction(function)
         self.takes_context = takes_context(function)
-        self.arguments = Arguments(function, skip_first=self.takes_context, choice=choice, secret=secret)
+        self.arguments = Arguments(function, skip_first=self.takes_context, choice=choice, secret=secret, name=name)
         self.result_codec: TypedCodec[R] = result_codec(function, choice)
         self._options = options
         self._plain: Configured[P, R] = Configured(self, options)
@@ -257,14 +260,8 @@ def new_job(call: Call[Any], identity: str, digest: bytes) -> NewJob:
     Raises:
         InvalidValue: an option is not of the form that is needed.
     """
-    options = call.options
-    if options.delay and options.at is not None:
-        raise InvalidValue("give delay or at, not both")
-    if options.notes and not is_native(dict(options.notes)):
-        raise InvalidValue(f"notes must be a JSON object: texts as keys, JSON values; they are {options.notes!r}")
-    slot = call.slot
-    if slot and slot.rule is Rule.DEBOUNCE and (options.delay or options.at):
-        raise InvalidValue("a debounced call is due after its own wait: give neither delay nor at")
+    options, slot = call.options, call.slot
+    _check_options(options, slot)
     max_attempts = call.max_attempts if options.max_attempts is UNSET else options.max_attempts
     expires = options.expires
     if options.delay or options.at or expires is not None or options.notes or slot:
@@ -296,6 +293,16 @@ def new_job(call: Call[Any], identity: str, digest: bytes) -> NewJob:
         options.priority,
         max_attempts=max_attempts,
     )
+
+
+def _check_options(options: Options, slot: Slot | None) -> None:
+    if options.delay and options.at is not None:
+        raise InvalidValue("give delay or at, not both")
+    notes: object = options.notes
+    if notes and not (isinstance(notes, Mapping) and is_native(dict(notes))):
+        raise InvalidValue(f"notes must be a JSON object: texts as keys, JSON values; they are {notes!r}")
+    if slot and slot.rule is Rule.DEBOUNCE and (options.delay or options.at):
+        raise InvalidValue("a debounced call is due after its own wait: give neither delay nor at")
 
 
 def _is_length(expires: Seconds | datetime | None) -> TypeGuard[Seconds]:

@@ -119,8 +119,10 @@ def slot_of(unique: Uniqueness, task: str, identity: Callable[[tuple[str, ...]],
         identity: the arguments of these names, or all if none is named, as bytes that are equal when they are.
 
     Raises:
-        InvalidValue: there is no argument of a name that was given.
+        InvalidValue: there is no argument of a name that was given, or it is no rule.
     """
+    if not isinstance(unique, (Unique, Debounce, Throttle)):
+        raise InvalidValue(f"unique must be a Unique, Debounce or Throttle; it is {unique!r}")
     own = unique.key if unique.key is not None else blake2b(identity(unique.by), digest_size=16).hexdigest()
     key = _within_limits(f"{task}:{own}")
     if isinstance(unique, Throttle):

@@ -173,13 +173,13 @@ class TestChangedSignature:
     def test_a_parameter_that_was_removed_is_named(self) -> None:
         def newer(a: int) -> None: ...
 
-        with pytest.raises(InvalidValue, match="`b`"):
+        with pytest.raises(InvalidValue, match="'b', which it does not know"):
             self.decoded(newer)
 
     def test_a_parameter_of_another_type_is_named(self) -> None:
         def newer(a: int, b: str) -> None: ...
 
-        with pytest.raises(InvalidValue, match=r"\$\.b"):
+        with pytest.raises(InvalidValue, match="'b': expected"):
             self.decoded(newer)
 
 

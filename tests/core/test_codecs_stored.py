@@ -215,7 +215,7 @@ class TestPickle:
         def call(first: Any, function: Any) -> Any:
             return lambda: None
 
-        with pytest.raises(InvalidValue, match=r"call\(\) got 'function', a function"):
+        with pytest.raises(InvalidValue, match=r"call\(\) got 'function' of type function"):
             call.enqueue(1, lambda: None)
         job = call.enqueue(1, print)
         work(app)

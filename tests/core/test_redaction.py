@@ -96,7 +96,7 @@ class TestErrors:
         @app.task(secret=["token"])
         def rate(token: str, grade: Grade) -> None: ...
 
-        with pytest.raises(InvalidValue, match="Invalid enum value 'high'"):
+        with pytest.raises(InvalidValue, match="got 'grade': invalid enum value 'high'"):
             rate.enqueue(SECRET, "high")  # type: ignore[arg-type]
 
     def test_stored_arguments_that_cannot_be_read_are_not_told_in_the_attempt(self, app: Longshore) -> None:

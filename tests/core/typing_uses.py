@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import assert_type
@@ -190,3 +192,32 @@ def of_codecs() -> None:
     Encrypted(JSON)  # E: call-arg
     Encrypted(JSON, keys=[5])  # E: list-item
     Compressed("json")  # E: arg-type
+
+
+class Pool:
+    def send(self, text: str) -> None: ...
+
+
+@contextmanager
+def open_pool() -> Iterator[Pool]:
+    yield Pool()
+
+
+@app.task(strict=True)
+def ship(context: Context) -> int:
+    assert_type(context.resource(Pool), Pool)
+    context.resource("pool")  # E: arg-type
+    context.complete(5)
+    return 5
+
+
+def of_resources() -> None:
+    app.resources.add(Pool())
+    app.resources.add(Pool(), kind=object)
+    app.resources.manage(Pool, open_pool)
+    app.resources.manage(Pool, lambda: nullcontext(Pool()))
+    assert_type(app.resources.of(Pool), Pool)
+    app.resources.manage(Pool, Pool)  # E: arg-type
+    app.resources.manage(Path, open_pool)  # E: arg-type
+    app.task(strict="yes")  # E: call-overload
+    Longshore("memory://", strict=True)

@@ -102,7 +102,8 @@ LAZY = '''
 import pytest
 from longshore.contract import EVERY
 from longshore.memory import MemoryDriver
-from longshore.testing import DriverSuite, ManualClock, fixtures
+from longshore.testing import ManualClock, fixtures
+from longshore.testing.suite import DriverSuite
 
 
 class TestLazy(DriverSuite):

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from longshore.testing import DriverSuite
+from longshore.testing.suite import DriverSuite
 from longshore_sql.sqlite import SQLiteDriver
 
 

@@ -78,11 +78,22 @@ def test_a_handle_has_its_own_settings(path: Path) -> None:
     connection.close()
 
 
-@pytest.mark.parametrize("place", ["missing/store.db", "."])
-def test_a_path_that_cannot_be_a_database_is_said_at_once(tmp_path: Path, place: str) -> None:
-    with pytest.raises(ConfigurationError, match="cannot be opened") as caught:
+@pytest.mark.parametrize(
+    ("place", "why"),
+    [("missing/store.db", "there is no folder"), ("file/store.db", "is no folder"), (".", "it is a folder")],
+)
+def test_a_path_that_cannot_be_a_database_is_said_at_once(tmp_path: Path, place: str, why: str) -> None:
+    tmp_path.joinpath("file").touch()
+    with pytest.raises(ConfigurationError, match="cannot be opened for writing") as caught:
         SQLiteDriver.connect(f"sqlite:///{tmp_path}/{place}")
     assert str(tmp_path) in str(caught.value)
+    assert why in str(caught.value)
+
+
+@pytest.mark.skipif(not Path("/proc/self").exists(), reason="where nobody can write, root neither, is known on Linux")
+def test_a_folder_that_nobody_may_write_to_is_said_at_once() -> None:
+    with pytest.raises(ConfigurationError, match=r"/proc/jobs\.db cannot be opened for writing"):
+        SQLiteDriver.connect("sqlite:////proc/jobs.db")
 
 
 def test_a_lock_that_cannot_be_made_is_said_at_once(path: Path) -> None:

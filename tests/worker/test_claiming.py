@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 import random
-import threading
-import time
 from collections import Counter
-from contextlib import ExitStack
 
 import pytest
 
@@ -21,7 +18,6 @@ from worker.gate import PATIENCE, Gate, say, stop
 
 NEVER = 60.0
 TASKS = frozenset({"mail", "work"})
-WORKERS = 100
 
 
 @pytest.fixture
@@ -168,36 +164,6 @@ def test_few_idle_workers_ask_at_once_and_of_many_only_some() -> None:
             waits.append(asked.due_at(0.0))
         assert waits.count(0.0) in range(at_once // 2, at_once * 2 + 1)
         assert max(waits) <= 0.1 + crowd * 0.01
-
-
-def quiet(app: FaultyApp) -> None:
-    """Waits until nobody has asked for jobs for longer than anybody puts it off."""
-    pause = threading.Event()
-    ends = time.monotonic() + 30
-    while time.monotonic() < ends:
-        before = app.line.calls["claim"]
-        pause.wait(1.3)
-        if app.line.calls["claim"] == before:
-            return
-    raise AssertionError(f"{WORKERS} idle workers go on asking: {dict(app.line.calls)}")
-
-
-def test_a_job_does_not_make_a_hundred_idle_workers_ask_at_once(app: FaultyApp, gate: Gate) -> None:
-    gate.serve(app)
-    with ExitStack() as stack:
-        workers = [app.worker(slots=1, poll=NEVER, heartbeat=1.0, drain=0) for _ in range(WORKERS)]
-        for worker in workers:
-            stack.enter_context(worker)
-        pause = threading.Event()
-        while any(worker._courier and worker._courier.claiming.crowd < WORKERS for worker in workers):
-            pause.wait(0.05)
-        quiet(app)
-        before = app.line.calls["claim"]
-        app.enqueue(say(app, "one"))
-        pause.wait(0.1)
-        claims = app.line.calls["claim"] - before
-        assert gate.arrived() == "one"
-    assert claims <= 10, f"{claims} claims for one job"
 
 
 def test_the_claims_of_a_limited_task_take_no_more_than_there_is_room_for(app: FaultyApp) -> None:

@@ -203,7 +203,7 @@ def test_a_result_without_a_form_in_json_fails_the_job_at_once(app: Longshore) -
 
     jobs = [give_object.enqueue(), give_awkward.enqueue()]
     work(app)
-    for job, error in zip(jobs, ["a object has no form in JSON", "no form"], strict=True):
+    for job, error in zip(jobs, ["object has no form in JSON", "no form"], strict=True):
         assert (job.info().state, job.info().attempt) == (State.FAILED, 1)
         assert error in (job.info().error or "")
 

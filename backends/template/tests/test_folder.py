@@ -16,7 +16,7 @@ import pytest
 
 from longshore.contract import NewJob, Where, Write
 from longshore.errors import ConfigurationError, Corrupt, SchemaError, StoreFull
-from longshore.testing import DriverSuite
+from longshore.testing.suite import DriverSuite
 from longshore_folder.driver import FolderDriver
 from longshore_folder.folder import HEADER, Folder
 

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import sys
+from collections.abc import Iterable
+from difflib import get_close_matches
 from typing import Annotated, Any
 
 import typer
@@ -41,6 +44,8 @@ def enqueue(
     with opened(app, url) as found:
         known = found.tasks.get(task)
         if known is None:
+            if app is not None:
+                print(f"longshore: {_stays(task, found.tasks)}", file=sys.stderr)
             call = found.call_by_name(task, _object(arguments), options=options)
         else:
             call = _call(known, _object(arguments), options, queue, priority)
@@ -66,6 +71,12 @@ def _call(
     call = configured.call(**arguments)
     task.arguments.decode(call.payload)  # What is no value of its parameter's type is found now, not by a worker.
     return call
+
+
+def _stays(task: str, known: Iterable[str]) -> str:
+    near = get_close_matches(task, known, n=1)
+    meant = f" (did you mean {near[0]}?)" if near else ""
+    return f"the application has no task {task}{meant}; the job is stored, and stays pending until a worker knows it"
 
 
 def _object(arguments: str) -> dict[str, Any]:

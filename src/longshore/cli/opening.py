@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from longshore.app import Longshore
-from longshore.errors import ConfigurationError, LongshoreError
+from longshore.errors import ConfigurationError
 from longshore.loading import load_app
 
 AppOption = Annotated[
@@ -37,20 +37,10 @@ def opened(app: str | None, url: str | None, *, patience: float = 5.0) -> Iterat
 
 def _found(app: str | None, url: str | None, patience: float) -> Longshore:
     if app:
-        found = _imported(app)
+        found = load_app(app)
         if url:
             found.use(url)
         return found
     if url:
         return Longshore(url, migrate=False, patience=patience)
     raise ConfigurationError("expected a store or an application: --url or LONGSHORE_URL, --app or LONGSHORE_APP")
-
-
-def _imported(app: str) -> Longshore:
-    try:
-        return load_app(app)
-    except LongshoreError:
-        raise
-    except Exception as error:
-        kind = type(error).__name__
-        raise ConfigurationError(f"the application {app!r} cannot be imported: {kind}: {error}") from error

@@ -3,9 +3,15 @@
 from __future__ import annotations
 
 import logging
-from typing import Annotated
+import sys
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Annotated
 
 import typer
+
+if TYPE_CHECKING:
+    from longshore.app import Longshore
+    from longshore.worker.settings import WorkerSettings
 
 AppName = Annotated[str, typer.Argument(envvar="LONGSHORE_APP", help="The application, as module:attribute.")]
 Url = Annotated[str | None, typer.Option(envvar="LONGSHORE_URL", help="Another store than the application's own.")]
@@ -29,6 +35,7 @@ def worker(
     verbose: Annotated[bool, typer.Option("--verbose", "-v", help="Log what happens.")] = False,
 ) -> None:
     """Runs jobs until it is told to stop by SIGTERM or Ctrl-C."""
+    from longshore.loading import load_app
     from longshore.processes.supervisor import Supervisor
     from longshore.worker.settings import WorkerSettings
 
@@ -47,7 +54,23 @@ def worker(
         drain=drain,
     )
     supervisor = Supervisor(app, processes=processes, url=url, settings=settings, until_empty=until_empty)
+    for doubt in _doubts(load_app(app), settings):
+        print(f"longshore: {doubt}", file=sys.stderr)
+    if sys.stderr.isatty():
+        print(f"longshore: {processes} x {slots} slots for {', '.join(names)}; Ctrl-C stops", file=sys.stderr)
     raise typer.Exit(supervisor.run())
+
+
+def _doubts(app: Longshore, settings: WorkerSettings) -> Iterator[str]:
+    """What is allowed, and is seldom meant."""
+    if not app.tasks:
+        yield "the application has no tasks: import the modules that declare them where it is made"
+        return
+    used = {task.queue for task in app.tasks.values()}
+    if unused := [queue for queue in settings.queues if queue not in used]:
+        yield f"no task puts its jobs into {', '.join(unused)} by itself; the tasks use {', '.join(sorted(used))}"
+    if unknown := [task for task in settings.limits if task not in app.tasks]:
+        yield f"limits of unknown tasks: {', '.join(unknown)}; there are {', '.join(sorted(app.tasks))}"
 
 
 def _queues(given: list[str]) -> tuple[tuple[str, ...], dict[str, int]]:

@@ -78,7 +78,7 @@ def simplify(value: object) -> object:
     dump = getattr(value, "model_dump", None)
     if dump is not None:
         return dump(mode="json")
-    raise NotImplementedError(f"a {type(value).__qualname__} has no form in JSON or its like")
+    raise NotImplementedError(f"{type(value).__qualname__} has no form in JSON or its like")
 
 
 def restore(kind: type, value: object) -> object:

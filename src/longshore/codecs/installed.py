@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from importlib.metadata import entry_points
 from typing import Any, Final
 
+from longshore import plugins
 from longshore.codecs.codec import Codec
-from longshore.errors import ConfigurationError, MissingPackage, UnknownCodec
+from longshore.errors import ConfigurationError, UnknownCodec
 
 GROUP: Final = "longshore.codecs"
 
@@ -19,20 +19,12 @@ def load(name: str) -> Codec[Any]:
         MissingPackage: it is there, a package that it needs is not.
         ConfigurationError: the entry point names something else, or there are two.
     """
-    if name not in entry_points(group=GROUP).names:
+    if not plugins.is_installed(GROUP, name):
         raise UnknownCodec(
             f"no codec is known as {name!r}: give it as an object, or install the package that has it as an entry "
             f"point in {GROUP}"
         )
-    from stevedore import DriverManager
-    from stevedore.exception import MultipleMatches, NoMatches
-
-    try:
-        loaded: object = DriverManager[Any](GROUP, name).driver
-    except ImportError as error:
-        raise MissingPackage(f"the codec {name} cannot be loaded ({error}): install what it needs") from error
-    except (AttributeError, NoMatches, MultipleMatches) as error:
-        raise ConfigurationError(f"the entry point {name} in {GROUP} must name one codec: {error}") from error
+    loaded = plugins.load(GROUP, name)
     if isinstance(loaded, type) or not isinstance(loaded, Codec) or loaded.name != name:
         raise ConfigurationError(f"the entry point {name} in {GROUP} must name a Codec called {name}: it is {loaded!r}")
     return loaded

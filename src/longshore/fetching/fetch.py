@@ -13,6 +13,7 @@ from longshore.durations import Seconds, microseconds
 from longshore.errors import ConfigurationError
 from longshore.fetching.hold import Hold
 from longshore.fetching.job import FetchedJob
+from longshore.guard import check_text
 
 _POLL: Final = 5.0
 _LEASE: Final = 60.0
@@ -44,6 +45,8 @@ class Fetch:
     ) -> None:
         if not queues or limit < 1:
             raise ConfigurationError(f"expected at least one queue, and a limit of at least 1; got {queues}, {limit}")
+        for queue in queues:
+            check_text(queue, "a queue's name")
         self._app = app
         self._claims = [Claim(queues, None if tasks is None else frozenset(tasks), reserve=True)]
         self._topics = [f"queue:{queue}" for queue in queues]

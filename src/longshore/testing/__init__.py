@@ -1,9 +1,18 @@
-"""The kit that proves a driver, for everybody who writes one. It needs pytest and Hypothesis (``longshore[testing]``).
+"""For tests, in two rooms: of applications, by everybody who enqueues jobs, and of drivers, by those who write one.
 
-A whole test file::
+`longshore.testing.harness` puts an application's jobs into a store of the test's own, runs them when the test says so,
+on a clock that stands still, and lets workers die. It needs nothing but Longshore; the fixtures ``longshore_app`` and
+``longshore_jobs`` are there where pytest is::
+
+    def test_who_signs_up_is_greeted(longshore_jobs):
+        sign_up("Ada")
+        longshore_jobs.assert_enqueued(greet, {"name": "Ada"})
+        longshore_jobs.drain()
+
+All else is the kit that proves a driver; it needs pytest and Hypothesis (``longshore[testing]``). A whole test file::
 
     import pytest
-    from longshore.testing import DriverSuite
+    from longshore.testing.suite import DriverSuite
 
     class TestMyDriver(DriverSuite):
         @pytest.fixture
@@ -14,19 +23,7 @@ A whole test file::
 ``python -m longshore.testing URL`` proves a driver on a store that is there already.
 """
 
-from __future__ import annotations
+from longshore.testing.clock import ManualClock
+from longshore.testing.harness import Delivery, EnqueuedJob, Harness, Ran
 
-import pytest
-
-# Before the modules with tests are imported, so that their failures show the values compared.
-pytest.register_assert_rewrite(
-    *(
-        f"longshore.testing.{module}"
-        for module in ("promises", "races", "faults", "model", "cost", "transactions", "wakeups", "samples")
-    )
-)
-
-from longshore.testing.clock import ManualClock  # noqa: E402
-from longshore.testing.suite import DriverSuite  # noqa: E402
-
-__all__ = ["DriverSuite", "ManualClock"]
+__all__ = ["Delivery", "EnqueuedJob", "Harness", "ManualClock", "Ran"]

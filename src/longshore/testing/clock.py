@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from longshore.contract import SECOND, Instant
+from longshore.durations import Seconds, microseconds
 
 
 class ManualClock:
@@ -14,6 +15,6 @@ class ManualClock:
     def __call__(self) -> Instant:
         return self._now
 
-    def advance(self, seconds: float) -> None:
+    def advance(self, seconds: Seconds) -> None:
         """Lets time pass."""
-        self._now += round(seconds * SECOND)
+        self._now += microseconds(seconds)

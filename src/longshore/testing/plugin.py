@@ -1,4 +1,4 @@
-"""The pytest plugin of the kit: its options, and the rule that a test is skipped only for what is not promised."""
+"""The pytest plugin: the fixtures for applications; the kit's options, and its rule about what may be skipped."""
 
 from __future__ import annotations
 
@@ -7,7 +7,18 @@ from pathlib import Path
 
 import pytest
 
-from longshore.testing.report import LAYERS, Report, layer_of, print_report
+# Before the kit's modules are imported, so that their failures show the values compared.
+pytest.register_assert_rewrite(
+    *(
+        f"longshore.testing.{module}"
+        for module in ("promises", "races", "faults", "model", "cost", "transactions", "wakeups", "samples")
+    )
+)
+
+from longshore.testing.harness.fixtures import longshore_app, longshore_jobs  # noqa: E402
+from longshore.testing.report import LAYERS, Report, layer_of, print_report  # noqa: E402
+
+__all__ = ["longshore_app", "longshore_jobs"]
 
 MAY_BE_SKIPPED = (
     "is not promised",
@@ -20,7 +31,8 @@ PATIENCE = 600
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    """The kit's options."""
+    """The application under test, and the kit's options."""
+    parser.addini("longshore_app", "the application that the fixture longshore_app gives, as module:attribute")
     group = parser.getgroup("longshore", "proving a driver of Longshore")
     group.addoption("--longshore-examples", type=int, default=80, help="how many random sequences of calls are tried")
     group.addoption("--longshore-seed", type=int, default=None, help="which random sequences are tried")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import math
 import random
 import time
 from collections import deque
@@ -24,6 +23,7 @@ from longshore.holders import Lease
 from longshore.states import RELEASE, STOP, move
 from longshore.worker.bell import Bell
 from longshore.worker.claiming import Claiming
+from longshore.worker.course import Course
 from longshore.worker.deadlines import Deadlines
 from longshore.worker.ledger import UNFIT, Ledger
 from longshore.worker.performing import Cancelled, Interrupted, TimedOut
@@ -64,7 +64,7 @@ class Courier:
     ) -> None:
         self.slots: Slots
         self.claiming = Claiming(settings, tasks)
-        self.retired: str | None = None
+        self.course = Course(settings.grace, monotonic)
         self._store = store
         self._lease = lease
         self._settings = settings
@@ -80,8 +80,6 @@ class Courier:
         self._unsure = False
         self._look_at_held = False
         self._pause = 0.0
-        self._drain_until: float | None = None
-        self._until_empty = False
 
     @property
     def tally(self) -> Tally:
@@ -107,19 +105,12 @@ class Courier:
 
     def drain(self, seconds: float) -> None:
         """Claim nothing more, hand back what has not begun, and let the rest run for so long."""
-        until = self._monotonic() + seconds
-        self._drain_until = until if self._drain_until is None else min(until, self._drain_until)
+        self.course.drain(seconds)
         self._bell.ring()
 
     def doing(self) -> tuple[str, int]:
         """What it does, in a word, and how many jobs are here."""
-        if self.retired is not None:
-            return "retiring", self.claiming.busy
-        return "working" if self._drain_until is None else "stopping", self.claiming.busy
-
-    def stop_when_empty(self) -> None:
-        """End when no job is due and none runs here."""
-        self._until_empty = True
+        return self.course.status, self.claiming.busy
 
     # The courier's own thread.
 
@@ -135,12 +126,12 @@ class Courier:
         is_idle = self._ledger.is_settled() and not self._outcomes
         if not is_idle:
             self._term.worked()
+        if self.course.is_draining:
+            return is_idle or self.course.is_over(grace=1.0)
         now = self._monotonic()
-        if self._drain_until is not None:
-            return is_idle or now >= self._drain_until + self._settings.grace
         if is_idle and self.claiming.is_empty and now >= self._term.idle_end():
             return True
-        return is_idle and self._until_empty and self.claiming.is_empty and not self._suspects.awaits(now)
+        return is_idle and self.course.until_empty and self.claiming.is_empty and not self._suspects.awaits(now)
 
     def _turn(self) -> None:
         self._collect()
@@ -159,7 +150,7 @@ class Courier:
             return True
         self._cut_off()
         try:
-            if self._lease.is_lost() and self._drain_until is None:
+            if self._lease.is_lost() and not self.course.is_draining:
                 self._hand_back_under_the_old_name()
                 self._lease.begin(self._store)
                 return True
@@ -245,10 +236,9 @@ class Courier:
 
     def _retire(self, reason: str) -> None:
         """Takes nothing more, hands back what has not begun, and ends when the rest has, whenever that is."""
-        if self.retired is None:
-            self.retired = reason
+        if self.course.retired is None:
             _log.warning("%s ends to be replaced: %s", self._lease.holder, reason)
-            self.drain(math.inf)
+            self.course.retire(reason)
 
     def _stop_the_late(self) -> None:
         for run in self._deadlines.stuck(self._monotonic()):
@@ -257,9 +247,9 @@ class Courier:
             self._retire(f"a run of {run.job.task} goes on after its time")
 
     def _hand_back(self) -> None:
-        if self._drain_until is not None:
+        if not self.course.takes_jobs:
             back = self._not_begun()
-            if self._monotonic() >= self._drain_until:
+            if self.course.is_over():
                 self._interrupt_all()
         elif self.slots.waiting():
             since = self._monotonic() - self._settings.hold
@@ -293,7 +283,7 @@ class Courier:
                 _log.warning("%d jobs of %s wait for a rescue: %s", len(self._ledger.known), self._lease.holder, error)
 
     def _interrupt_all(self) -> None:
-        late = self._drain_until is not None and self._monotonic() >= self._drain_until + self._settings.grace / 2
+        late = self.course.is_over(grace=0.5)
         for identity, run in self._ledger.known.items():
             run.interrupt(Interrupted)
             if late and identity not in self._ledger.undelivered:
@@ -301,7 +291,7 @@ class Courier:
 
     def _wanted(self) -> int:
         now = self._monotonic()
-        if self._drain_until is not None or now < self._suspects.watched_until(now):
+        if not self.course.takes_jobs or now < self._suspects.watched_until(now):
             return 0
         wanted = self.claiming.wanted()
         left = self._term.left(self.claiming.busy)
@@ -309,10 +299,8 @@ class Courier:
 
     def _time_to_sleep(self, wanted: int) -> float:
         now = self._monotonic()
-        ends = [now + self._settings.heartbeat, self._deadlines.next(now), self._term.idle_end()]
-        if self._drain_until is not None:
-            ends.append(self._drain_until if now < self._drain_until else now + self._settings.grace / 4)
-        elif wanted > 0:
+        ends = [now + self._settings.heartbeat, self._deadlines.next(now), self._term.idle_end(), self.course.next(now)]
+        if wanted > 0:
             ends.append(self.claiming.due_at(now))
         if self.slots.waiting():
             ends.append(now + self._settings.hold / 2)

@@ -16,7 +16,7 @@ from longshore.application import Application
 from longshore.context import Context
 from longshore.contract import SECOND, Change, Duration, Fields, StoredJob
 from longshore.durations import microseconds
-from longshore.errors import TooLarge, UnknownTask
+from longshore.errors import NotCompleted, TooLarge, UnknownTask
 from longshore.info import Attempt
 from longshore.retry import Discard, Retry, Snooze
 from longshore.states import DISCARD, FAIL, FINISH, GIVE_UP, RELEASE, SNOOZE, STOP, Event, move
@@ -50,14 +50,17 @@ def perform(
     prepared = _prepare(app, job, caught)
     if isinstance(prepared, Change):
         return prepared
+    context = Context(app, job)
     try:
-        with Context(app, job) as context:
+        with context:
             result = prepared.call(context)
             result = _awaited(result) if inspect.iscoroutine(result) else result
+        prepared.check_completed(context)
     except BaseException as error:  # noqa: BLE001 - also SystemExit: a task that exits has failed
-        caught(error)
-        return _raised(prepared, error)
-    return _finish(app, prepared.task, job, result, prepared.began)
+        if context.completion is None:
+            caught(error)
+        return _raised(app, prepared, context, error)
+    return _returned(app, prepared, context, result)
 
 
 async def perform_async(
@@ -72,15 +75,18 @@ async def perform_async(
     prepared = _prepare(app, job)
     if isinstance(prepared, Change):
         return prepared
+    context = Context(app, job)
     try:
-        with Context(app, job) as context:
+        with context:
             result = await prepared.call(context)
+        prepared.check_completed(context)
     except asyncio.CancelledError as error:
         reason = interrupted_by()
-        return _raised(prepared, error if reason is None else reason().with_traceback(error.__traceback__))
+        meant = error if reason is None else reason().with_traceback(error.__traceback__)
+        return _raised(app, prepared, context, meant)
     except BaseException as error:  # noqa: BLE001 - also SystemExit: a task that exits has failed
-        return _raised(prepared, error)
-    return _finish(app, prepared.task, job, result, prepared.began)
+        return _raised(app, prepared, context, error)
+    return _returned(app, prepared, context, result)
 
 
 class _Prepared:
@@ -102,6 +108,18 @@ class _Prepared:
             return function(context, *self.args, **self.kwargs)
         return function(*self.args, **self.kwargs)
 
+    def check_completed(self, context: Context) -> None:
+        """Refuses that a strict task has returned without a word.
+
+        Raises:
+            NotCompleted: it has.
+        """
+        if self.task.strict and context.completion is None:
+            raise NotCompleted(
+                f"{self.task.name} is strict, and did not explicitly complete: call context.complete(result) when all "
+                "is done"
+            )
+
 
 def _prepare(
     app: Application, job: StoredJob, caught: Callable[[BaseException], None] = lambda error: None
@@ -116,8 +134,18 @@ def _prepare(
     return _Prepared(task, job, args, kwargs)
 
 
-def _raised(run: _Prepared, error: BaseException) -> Change:
+def _returned(app: Application, run: _Prepared, context: Context, result: Any) -> Change:
+    if context.completion is not None:
+        result = context.completion.result
+    return _finish(app, run.task, run.job, result, run.began)
+
+
+def _raised(app: Application, run: _Prepared, context: Context, error: BaseException) -> Change:
     job, hide = run.job, _hider(run.task, run.job)
+    if context.completion is not None:
+        told = hide("".join(traceback.format_exception(error)))
+        _log.error("job %s had completed when its task raised; it has succeeded\n%s", job.id, told)
+        return _finish(app, run.task, job, context.completion.result, run.began)
     if isinstance(error, Snooze):
         return move(SNOOZE, job, {"delay": microseconds(error.delay)})
     if isinstance(error, Cancelled):

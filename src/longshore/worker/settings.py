@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Literal
+from typing import Any, Literal
 
 from msgspec import Struct
 
 from longshore.errors import ConfigurationError
+from longshore.guard import check_text
 
 
 class WorkerSettings(Struct, frozen=True, kw_only=True):
@@ -60,6 +61,8 @@ class WorkerSettings(Struct, frozen=True, kw_only=True):
     def __post_init__(self) -> None:
         if not self.queues:
             raise ConfigurationError("a worker needs at least one queue to take jobs from")
+        for queue in self.queues:
+            check_text(queue, "a queue's name")
         if self.slots < 1 or self.batch < 1:
             raise ConfigurationError(f"slots and batch must be at least 1; they are {self.slots} and {self.batch}")
         self._check_order()
@@ -84,3 +87,15 @@ class WorkerSettings(Struct, frozen=True, kw_only=True):
         for name, number in {**self.weights, **self.limits}.items():
             if number < 1:
                 raise ConfigurationError(f"weights and limits must be at least 1; that of {name} is {number}")
+
+
+def worker_settings(**given: Any) -> WorkerSettings:
+    """The settings that were given by name.
+
+    Raises:
+        ConfigurationError: there is no such setting, or it makes no sense.
+    """
+    if unknown := given.keys() - set(WorkerSettings.__struct_fields__):
+        known = ", ".join(WorkerSettings.__struct_fields__)
+        raise ConfigurationError(f"a worker has no setting {', '.join(sorted(unknown))}; it has {known}")
+    return WorkerSettings(**given)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import threading
 from collections.abc import Callable
+from contextlib import ExitStack
 from functools import partial
 from typing import TYPE_CHECKING, Self
 
@@ -56,6 +57,7 @@ class Worker:
         self._courier: Courier | None = None
         self._until_empty = False
         self._is_stopping = False
+        self._held = ExitStack()
 
     def __enter__(self) -> Self:
         self.start()
@@ -83,7 +85,7 @@ class Worker:
     @property
     def retired(self) -> str | None:
         """Why it has ended, or is about to, so that a new process takes its place; None if it has not."""
-        return self._courier.retired if self._courier else None
+        return self._courier.course.retired if self._courier else None
 
     @property
     def tally(self) -> Tally:
@@ -132,6 +134,13 @@ class Worker:
             self._courier.drain(seconds)
 
     def _prepare(self) -> Guard:
+        with ExitStack() as held:
+            held.enter_context(self._app.resources.held())
+            store = self._connect()
+            self._held = held.pop_all()
+        return store
+
+    def _connect(self) -> Guard:
         self._app.store  # noqa: B018 - the schema must be there before other connections are
         store = self._app.another_store()
         self._lease.begin(store)
@@ -147,7 +156,7 @@ class Worker:
         ways = Ways(partial(perform, self._app), partial(perform_async, self._app), self._perform_apart)
         courier.slots = Slots(self._settings.slots, ways, courier.report)
         if self._until_empty:
-            courier.stop_when_empty()
+            courier.course.until_empty = True
         self._courier = courier
         if self._is_stopping:
             courier.drain(0)
@@ -202,3 +211,10 @@ class Worker:
             _log.warning("the lease of %s ends by itself: %s", self._lease.holder, error)
         finally:
             store.close()
+            self._let_go()
+
+    def _let_go(self) -> None:
+        try:
+            self._held.close()
+        except Exception:  # noqa: BLE001 - a resource of the application may raise anything when it is closed
+            _log.exception("a resource could not be closed")

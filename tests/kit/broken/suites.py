@@ -6,7 +6,7 @@ import pytest
 
 from kit.broken.table import DEFECTS
 from longshore.memory import MemoryDriver
-from longshore.testing import DriverSuite
+from longshore.testing.suite import DriverSuite
 
 
 class Suite(DriverSuite):
