@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final
 
-from msgspec import ValidationError, json
+from msgspec import MsgspecError, json
 
-from longshore.contract import IfParentFails, Instant, State, StoredJob, UniqueScope
-from longshore.errors import Corrupt
+from longshore.contract import UNREADABLE, IfParentFails, Instant, State, StoredJob, UniqueScope
 from longshore_sql.schema import Lane
 from longshore_sql.statements import Row
 
@@ -21,10 +20,24 @@ COLUMNS: Final = tuple(
 _STATES: Final = {int(member): member for member in State}
 _SCOPES: Final = {int(member): member for member in UniqueScope}
 _IF_PARENT_FAILS: Final = {int(member): member for member in IfParentFails}
+_parents: Final = json.Decoder(tuple[str, ...]).decode
+_notes: Final = json.Decoder(dict[str, Any]).decode
+
+_UNREADABLE: Final = (LookupError, TypeError, ValueError, MsgspecError)
+_SHOWN: Final = 1_000
+"""How much of what cannot be read is kept in sight."""
+_READ: Final[dict[str, tuple[Callable[[Any], Any], Any]]] = {
+    "state": (_STATES.__getitem__, int(State.ABANDONED)),
+    "unique_scope": (_SCOPES.__getitem__, int(UniqueScope.END)),
+    "if_parent_fails": (_IF_PARENT_FAILS.__getitem__, int(IfParentFails.CANCEL)),
+    "parents": (_parents, None),
+    "notes": (_notes, None),
+}
+"""What may turn out to be unreadable, and what stands in its place."""
 
 
 def job_of(row: Row, attempts: tuple[bytes, ...] = ()) -> StoredJob:
-    """The job that a row of `COLUMNS` holds."""
+    """The job that a row of `COLUMNS` holds; of one that is damaged what can be read, with the note `UNREADABLE`."""
     # By position, because naming forty fields costs fifty times as much.
     (
         identity, queue, task, state, priority, created, due, codec, payload, digest,
@@ -39,11 +52,27 @@ def job_of(row: Row, attempts: tuple[bytes, ...] = ()) -> StoredJob:
             generation, attempt, max_attempts, crashes, max_crashes, snoozes,
             holder, started, ended, expires, settled, settled_by, cancel_asked == 1, awaited == 1, releases == 1,
             unique_key, unique_slot is not None, _SCOPES[unique_scope], unique_until, group, key, turns, turn,
-            () if parents is None else tuple(json.decode(parents)), lax == 1, _IF_PARENT_FAILS[if_parent_fails],
-            {} if notes is None else json.decode(notes), cursor, result_codec, result, tries, attempts,
+            () if parents is None else _parents(parents), lax == 1, _IF_PARENT_FAILS[if_parent_fails],
+            {} if notes is None else _notes(notes), cursor, result_codec, result, tries, attempts,
         )  # fmt: skip
-    except (LookupError, TypeError, ValueError, ValidationError) as error:
-        raise Corrupt(f"the row of job {identity!r} cannot be read: {error!r}") from error
+    except _UNREADABLE:
+        return job_of(_mended(row), attempts)
+
+
+def _mended(row: Row) -> Row:
+    """The row with something that can be read in place of what cannot, and a note that says what that was."""
+    values = dict(zip(COLUMNS, row, strict=True))
+    damage: list[str] = []
+    for name, (read, instead) in _READ.items():
+        try:
+            if values[name] is not None:
+                read(values[name])
+        except _UNREADABLE:
+            damage.append(f"{name} is {str(values[name])[:_SHOWN]!r}")
+            values[name] = instead
+    notes = {} if values["notes"] is None else _notes(values["notes"])
+    values["notes"] = json.encode({**notes, UNREADABLE: "; ".join(damage)}).decode()
+    return tuple(values.values())
 
 
 def columns_of(job: StoredJob, now: Instant) -> dict[str, Any]:

@@ -23,6 +23,8 @@ Rules for every method:
   back nothing. A driver that does not promise `Features.TRANSACTIONS` raises `longshore.errors.Unsupported`.
 - **Texts** (ids, queues, tasks, keys, kinds, holders) are 1 to 200 bytes of UTF-8 without NUL, compared and ordered by
   their bytes. Payloads, results, cursors, attempts and record values are bytes that a driver never looks into.
+- A job of which something cannot be read (somebody's hand was in the store, or its disk is ill) is answered with the
+  rest, and with the note `UNREADABLE` that says what: it must neither hide nor hold up others.
 - Sizes and numbers of elements are kept within `Limits` by the caller.
 """
 
@@ -42,6 +44,7 @@ from longshore.values import (
     HELD,
     SECOND,
     UNENDED,
+    UNREADABLE,
     Answer,
     By,
     Change,
@@ -75,6 +78,7 @@ __all__ = [
     "HELD",
     "SECOND",
     "UNENDED",
+    "UNREADABLE",
     "Answer",
     "By",
     "Change",

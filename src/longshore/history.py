@@ -6,6 +6,7 @@ so that a repeat is harmless. A worker that dies takes what it did since its las
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterator
 from datetime import datetime
 from typing import Final, Protocol
@@ -17,6 +18,7 @@ from longshore.contract import SECOND, Instant, Record, Write
 from longshore.durations import moment
 from longshore.guard import Guard
 
+_log = logging.getLogger("longshore")
 KIND: Final = "hour"
 HOURS: Final = 24
 _HOUR: Final = 3_600 * SECOND
@@ -96,7 +98,7 @@ def last_hours(store: Guard) -> tuple[Hour, ...]:
     for record in _records(store, first):
         hour = int(record.key.partition(":")[0])
         if hour in found:
-            found[hour] = found[hour].plus(msgspec.json.decode(record.value, type=Counts))
+            found[hour] = found[hour].plus(_counts_of(record))
     return tuple(_hour(hour * _HOUR, counts) for hour, counts in found.items())
 
 
@@ -105,6 +107,14 @@ def _records(store: Guard, first: int) -> Iterator[Record]:
     while page := store.read(KIND, after=after, limit=_PAGE):
         yield from page
         after = page[-1].key
+
+
+def _counts_of(record: Record) -> Counts:
+    try:
+        return msgspec.json.decode(record.value, type=Counts)
+    except (msgspec.MsgspecError, ValueError) as error:
+        _log.warning("the record of hour %s cannot be read: %s", record.key, error)
+        return Counts()
 
 
 def _hour(start: Instant, counts: Counts) -> Hour:

@@ -7,6 +7,7 @@ which succeeds only after the lease has lapsed, and for one of them: the late ho
 
 from __future__ import annotations
 
+import logging
 import os
 import socket
 import threading
@@ -27,6 +28,7 @@ from longshore.contract import (
     Fields,
     Instant,
     Outcome,
+    Record,
     State,
     StoredJob,
     Where,
@@ -40,6 +42,7 @@ from longshore.info import Attempt, ended_topic
 from longshore.retry import rescue_delay
 from longshore.states import ABANDON, RESCUE, RESCUE_CANCELLED, RESCUE_RESERVED, move
 
+_log = logging.getLogger("longshore.worker")
 KIND: Final = "holder"
 VALID_SHARE: Final = 0.8
 """The share of the lease after which a holder that could not renew it stops by itself."""
@@ -59,6 +62,15 @@ class HolderRecord(Struct, frozen=True):
     release: str = ""
     status: str = ""
     busy: int = 0
+
+
+def holder_of(record: Record) -> HolderRecord | None:
+    """What the record of a holder says; None if it cannot be read."""
+    try:
+        return msgspec.json.decode(record.value, type=HolderRecord)
+    except (msgspec.MsgspecError, ValueError) as error:
+        _log.warning("the record of holder %s cannot be read: %s", record.key, error)
+        return None
 
 
 class Lease:
@@ -150,7 +162,8 @@ class Lease:
         version = self._write(store, value, self._version)
         if version is None:
             stored = store.read(KIND, [self.holder])
-            if stored and msgspec.json.decode(stored[0].value, type=HolderRecord).rescued_by is not None:
+            found = holder_of(stored[0]) if stored else None
+            if stored and (found is None or found.rescued_by is not None):
                 raise LeaseLost(f"the jobs of {self.holder} were rescued: its lease had lapsed")
             version = self._write(store, value, stored[0].version if stored else 0)
             if version is None:
@@ -171,8 +184,8 @@ def idle_workers(store: Guard, queues: Iterable[str]) -> int:
     wanted = set(queues)
     idle = 0
     for record in store.read(KIND):
-        about = msgspec.json.decode(record.value, type=HolderRecord)
-        if about.busy < about.slots and not wanted.isdisjoint(about.queues):
+        about = holder_of(record)
+        if about is not None and about.busy < about.slots and not wanted.isdisjoint(about.queues):
             idle += 1
     return idle
 

@@ -75,9 +75,17 @@ def info_of(job: StoredJob, now: Instant) -> JobInfo:
         expires=moment_or_none(job.expires),
         holder=job.holder,
         notes=job.notes,
-        attempts=tuple(msgspec.json.decode(entry, type=Attempt) for entry in job.attempts),
+        attempts=tuple(map(attempt_of, job.attempts)),
         tries=job.tries,
     )
+
+
+def attempt_of(entry: bytes) -> Attempt:
+    """An attempt as it was stored; of one that cannot be read the beginning, as its error."""
+    try:
+        return msgspec.json.decode(entry, type=Attempt)
+    except (msgspec.MsgspecError, ValueError):
+        return Attempt("unreadable", 0, 0, "", 0, 0, f"what is stored of this attempt cannot be read: {entry[:200]!r}")
 
 
 def shown_as(job: StoredJob, now: Instant) -> str:

@@ -17,6 +17,8 @@ Duration: TypeAlias = int
 Clock: TypeAlias = Callable[[], Instant]
 SECOND: Final[Duration] = 1_000_000
 ATTEMPTS_KEPT: Final = 20
+UNREADABLE: Final = "longshore.unreadable"
+"""The note that a driver gives a job of which it cannot read everything: it says what. Nobody runs such a job."""
 
 
 class State(IntEnum):

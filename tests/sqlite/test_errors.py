@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from longshore.contract import Claim, NewJob, Where
+from longshore.contract import UNREADABLE, Change, Claim, NewJob, Outcome, State, Where
 from longshore.errors import Corrupt, StoreFull, Unavailable
 from longshore_sql.sqlite import SQLiteDriver
 
@@ -80,16 +80,50 @@ def test_a_file_that_is_no_database_is_corrupt(connect, path: Path) -> None:
         connect()
 
 
-def test_a_damaged_row_is_corrupt_and_named(store: SQLiteDriver) -> None:
+@pytest.mark.parametrize(
+    ("column", "value", "said"),
+    [
+        ("notes", "{broken", "notes is '{broken'"),
+        ("notes", "[1]", "notes is '[1]'"),
+        ("parents", "p", "parents is 'p'"),
+        ("parents", "[1]", "parents is '[1]'"),
+        ("unique_scope", 77, "unique_scope is '77'"),
+        ("if_parent_fails", "what", "if_parent_fails is 'what'"),
+    ],
+)
+def test_a_damaged_row_says_so_and_holds_up_nobody(store: SQLiteDriver, column: str, value: object, said: str) -> None:
+    store.insert([NewJob("a", "queue", "task", b"payload", notes={"page": 1}), NewJob("b", "queue", "task", b"")])
+    with store._source.writer() as connection:
+        connection.execute(f"UPDATE longshore_job SET {column} = ? WHERE id = 'a'", (value,))
+    shown = {job.id: job.notes.get(UNREADABLE) for job in store.select(Where()).jobs}
+    assert shown == {"a": said, "b": None}
+    taken = store.claim([Claim(("queue",))], holder="holder", limit=2).jobs
+    assert [(job.id, job.payload, UNREADABLE in job.notes) for job in taken] == [
+        ("a", b"payload", True),
+        ("b", b"", False),
+    ]
+    ends = [Change(job.id, State.FAILED, generation=job.generation, holder="holder", settles=True) for job in taken]
+    assert [answer.outcome for answer in store.update(ends)] == [Outcome.MOVED, Outcome.MOVED]
+    assert store.delete(Where(ids=["a", "b"])) == ["a", "b"]
+
+
+def test_a_state_that_there_is_not_is_shown_as_an_end_and_can_be_retried(store: SQLiteDriver) -> None:
+    store.insert([JOB])
+    with store._source.writer() as connection:
+        connection.execute("UPDATE longshore_job SET state = 77, lane = 0")
+    (job,) = store.select(Where()).jobs
+    assert (job.state, job.notes[UNREADABLE]) == (State.ABANDONED, "state is '77'")
+    assert store.update([Change("a", State.PENDING, states=frozenset(State))])[0].outcome is Outcome.MOVED
+    (again,) = store.claim([Claim(("queue",))], holder="holder", limit=1).jobs
+    assert again.notes == {}
+
+
+def test_notes_that_cannot_be_read_are_mended_by_erasing_what_is_said_of_them(store: SQLiteDriver) -> None:
     store.insert([JOB])
     with store._source.writer() as connection:
         connection.execute("UPDATE longshore_job SET notes = '{broken'")
-    with pytest.raises(Corrupt, match="'a'"):
-        store.select(Where())
-    with pytest.raises(Corrupt, match="'a'"):
-        store.claim([Claim(("queue",))], holder="holder", limit=1)
-    with store._source.writer() as connection:
-        assert connection.execute("SELECT state FROM longshore_job").fetchall() == [(2,)], "it was taken all the same"
+    store.update([Change("a", fields={"notes": {UNREADABLE: None, "page": 2}})])
+    assert store.select(Where()).jobs[0].notes == {"page": 2}
 
 
 def test_a_step_that_fails_leaves_nothing_and_blocks_nobody(store: SQLiteDriver, connect) -> None:

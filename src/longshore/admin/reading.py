@@ -7,7 +7,6 @@ from datetime import datetime
 from itertools import islice
 from typing import Any, Final, TypeVar
 
-import msgspec
 from msgspec import Struct
 
 from longshore.admin.values import Failure, FailurePage, HeldJob, Stats, Unserved, WorkerInfo
@@ -18,8 +17,8 @@ from longshore.errors import InvalidValue
 from longshore.guard import Guard
 from longshore.history import Hour, last_hours
 from longshore.holders import KIND as HOLDER
-from longshore.holders import HolderRecord
-from longshore.info import Attempt, JobInfo, info_of
+from longshore.holders import HolderRecord, holder_of
+from longshore.info import JobInfo, attempt_of, info_of
 from longshore.tasks import shown_call
 
 T = TypeVar("T")
@@ -229,8 +228,8 @@ class Reading:
         after: str | None = None
         while page := self._store.read(HOLDER, limit=_PAGE, after=after):
             for record in page:
-                about = msgspec.json.decode(record.value, type=HolderRecord)
-                if about.rescued_by is None:
+                about = holder_of(record)
+                if about is not None and about.rescued_by is None:
                     yield record, about
             after = page[-1].key
 
@@ -247,7 +246,7 @@ def _checked(limit: int) -> int:
 
 
 def _failure(job: StoredJob) -> Failure:
-    last = msgspec.json.decode(job.attempts[-1], type=Attempt) if job.attempts else None
+    last = attempt_of(job.attempts[-1]) if job.attempts else None
     again = job.notes.get(ENQUEUED_AGAIN)
     return Failure(
         id=job.id,

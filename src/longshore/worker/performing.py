@@ -14,9 +14,9 @@ from msgspec.structs import replace
 
 from longshore.application import Application
 from longshore.context import Context
-from longshore.contract import SECOND, Change, Duration, Fields, StoredJob
+from longshore.contract import SECOND, UNREADABLE, Change, Duration, Fields, StoredJob
 from longshore.durations import microseconds
-from longshore.errors import NotCompleted, TooLarge, UnknownTask
+from longshore.errors import Corrupt, NotCompleted, TooLarge, UnknownTask
 from longshore.info import Attempt
 from longshore.retry import Discard, Retry, Snooze
 from longshore.states import DISCARD, FAIL, FINISH, GIVE_UP, RELEASE, SNOOZE, STOP, Event, move
@@ -126,6 +126,8 @@ def _prepare(
 ) -> _Prepared | Change:
     began = time.monotonic()
     try:
+        if UNREADABLE in job.notes:
+            raise Corrupt(f"what is stored of this job cannot be read: {job.notes[UNREADABLE]}")
         task = _task_of(app, job)
         args, kwargs = task.arguments.decode(job.payload, job.codec)
     except Exception as error:  # noqa: BLE001 - what is stored may be anything, and a type's own hook may raise anything
