@@ -15,6 +15,7 @@ from msgspec import UNSET, UnsetType
 
 from longshore.codecs import Choice, TypedCodec, is_native
 from longshore.codecs.json import canonical
+from longshore.codecs.ordered import in_order, may_hold_sets
 from longshore.errors import ConfigurationError, InvalidValue, Tampered, TooLarge, UnknownCodec
 from longshore.redaction import hider, shown_call, shown_error
 
@@ -59,6 +60,9 @@ class Arguments:
         self._rest = next((each.name for each in parameters if each.kind is Parameter.VAR_POSITIONAL), None)
         self._struct = _struct_for(function.__name__, parameters, hints)
         self._codec = self._codec_of(hints, choice or Choice())
+        self._may_hold_sets = not self._codec.keeps_types and any(
+            may_hold_sets(hints[name]) for name in self._order if name in hints
+        )
         self._simple = all(parameter.kind is Parameter.POSITIONAL_OR_KEYWORD for parameter in parameters)
         self.codec = self._codec.name
         self.fingerprint = self._codec.fingerprint
@@ -74,7 +78,8 @@ class Arguments:
         if not self._codec.keeps_types:
             self._check_loose(bound)
         try:
-            payload = self._codec.encode(self._form(bound))
+            # A repeat of the call is told by its bytes, also one that is made in another process.
+            payload = self._codec.encode(in_order(bound) if self._may_hold_sets else self._form(bound))
         except InvalidValue:
             raise self._unencodable(bound) from None
         try:

@@ -7,6 +7,7 @@ from typing import Any, Final
 import msgspec
 
 from longshore.codecs.codec import Codec, T, restore, simplify
+from longshore.codecs.ordered import in_order
 from longshore.errors import ConfigurationError, InvalidValue
 
 _encoder = msgspec.json.Encoder(enc_hook=simplify)
@@ -60,7 +61,7 @@ def canonical(value: object) -> bytes:
         InvalidValue: it has no form in JSON.
     """
     try:
-        return _canonical_encoder.encode(value)
+        return _canonical_encoder.encode(in_order(value))
     except (TypeError, NotImplementedError, ValueError, OverflowError, RecursionError) as error:
         raise InvalidValue(
             f"arguments that are to be compared must have a form in JSON, or give key=: {error}"

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from typing import Any, Final
 
 from longshore.codecs.codec import Codec
+from longshore.codecs.json import canonical
 from longshore.codecs.keys import Key, keys_of
 from longshore.errors import InvalidValue, Tampered
 
@@ -64,6 +65,13 @@ class Pickle(Codec[Any]):
             return pickle.loads(content)  # noqa: S301 - it is signed by a key of this application
         except Exception as error:  # loading may run and raise anything
             raise InvalidValue(f"{type(error).__name__}: {error}") from error
+
+    def fingerprint(self, data: bytes) -> bytes:
+        """Bytes that are equal where the values are, if they have a form in JSON; pickles of equal sets may differ."""
+        try:
+            return canonical(self.decode(data))
+        except InvalidValue:
+            return data
 
 
 def _signature(key: Key, data: bytes) -> bytes:
