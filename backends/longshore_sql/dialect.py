@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any
 
-from sqlalchemy import ColumnElement, Select, Table
+from sqlalchemy import ColumnElement, FromClause, Select, Table
 from sqlalchemy.engine import Dialect as SQLAlchemyDialect
 from sqlalchemy.sql import ClauseElement, Insert
 
 from longshore_sql.statements import Statement, given
+
+
+def cell(name: str, row: int) -> str:
+    """The name of one value of a given table."""
+    return f"{name} {row}"
 
 
 class Dialect(ABC):
@@ -47,6 +52,13 @@ class Dialect(ABC):
     @abstractmethod
     def through(self, statement: Select[Any], table: Table, index: str) -> Select[Any]:
         """The statement, made to read ``table`` through ``index`` where a planner may choose badly."""
+
+    def table(self, names: Sequence[str], rows: int) -> FromClause | None:
+        """Given values as a table of so many rows, from which an update reads; None where updates read from none.
+
+        The value of a column in a row is the parameter `cell` names.
+        """
+        return None
 
     def among(self, column: ColumnElement[Any], name: str) -> ColumnElement[bool]:
         """Whether the column is an element of a given list."""

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 from msgspec import json
-from sqlalchemy import Select, Table, func, select
+from sqlalchemy import FromClause, Select, Table, column, func, select
+from sqlalchemy import values as rows_of
 from sqlalchemy.dialects.sqlite import insert
 from sqlalchemy.dialects.sqlite.base import SQLiteCompiler
 from sqlalchemy.dialects.sqlite.pysqlite import SQLiteDialect_pysqlite
 from sqlalchemy.sql import Insert
 
-from longshore_sql.dialect import Dialect
+from longshore_sql.dialect import Dialect, cell
 from longshore_sql.statements import given
 
 
@@ -44,6 +45,12 @@ class SQLiteDialect(Dialect):
 
     def listing(self, values: Iterable[Any]) -> str:
         return json.encode(list(values)).decode()
+
+    def table(self, names: Sequence[str], rows: int) -> FromClause:
+        cells = [tuple(given(cell(name, row)) for name in names) for row in range(rows)]
+        # Nested, because Python's sqlite3 counts no rows of a statement that begins with WITH.
+        named = rows_of(*map(column, names)).data(cells).cte("rows", nesting=True)
+        return select(named).subquery("given")
 
     def through(self, statement: Select[Any], table: Table, index: str) -> Select[Any]:
         return statement.with_hint(table, f"INDEXED BY {index}")

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from longshore.contract import ENDED, HELD, By, Change, Claim, NewJob, Order, State, StoredJob, Where, Write
+from longshore_sql.changing import ROWS
 from longshore_sql.sqlite import SQLiteDriver
 
 RUNNING = frozenset({State.RUNNING})
@@ -114,8 +115,10 @@ def test_the_next_due_job_is_the_first_of_an_index(filled: SQLiteDriver) -> None
     assert "SCAN job USING COVERING INDEX future" in found
 
 
-def test_finishing_looks_up_the_id_and_the_children(filled: SQLiteDriver) -> None:
-    jobs = take(filled, 10)
+@pytest.mark.parametrize("number", [10, ROWS])
+def test_finishing_looks_up_the_id_and_the_children(filled: SQLiteDriver, number: int) -> None:
+    jobs = take(filled, number)
+    assert len(jobs) == number
     assert set(plans(filled, lambda: finish(filled, jobs))) == {ID, "SEARCH parent USING PRIMARY KEY (parent=?)"}
 
 

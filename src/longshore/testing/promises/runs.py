@@ -5,7 +5,9 @@ from __future__ import annotations
 import pytest
 from msgspec.structs import replace
 
-from longshore.contract import Answer, Change, Claim, Driver, Outcome, State, Where
+from longshore import reference
+from longshore.contract import Answer, Change, Claim, Driver, Fields, Outcome, State, Where
+from longshore.testing.clock import ManualClock
 from longshore.testing.fixtures import StoreFixtures
 from longshore.testing.samples import (
     ANNA,
@@ -154,6 +156,29 @@ class RunPromises(StoreFixtures):
         store.delete(Where(ids=["a"]))
         put(store, new_job("a"))
         assert outcomes(store.update([settle(job)])) == [Outcome.REFUSED]
+
+    @pytest.mark.parametrize("lost", [(), (0, 77, 149)], ids=["all", "some"])
+    @pytest.mark.parametrize("back", [False, True], ids=["end", "again"])
+    def test_of_many_runs_each_settles_itself(
+        self, store: Driver, clock: ManualClock, lost: tuple[int, ...], back: bool
+    ) -> None:
+        """However many runs settle themselves in one call, each is answered and stored as if it were alone."""
+        put(store, *(new_job(f"{number:03}") for number in range(150)))
+        jobs = take(store, limit=150)
+        for number in lost:
+            rescue(store, jobs[number].id)
+        fields: list[Fields] = [
+            {"delay": n, "attempt_record": b"%d" % n} if back else {"result": b"\x00\xff%d" % n} for n in range(150)
+        ]
+        to = State.PENDING if back else State.SUCCEEDED
+        changes = [settle(job, to, fields=fields[number]) for number, job in enumerate(jobs)]
+        answers = store.update(changes)
+        for number, (job, change, answer) in enumerate(zip(jobs, changes, answers, strict=True)):
+            if number in lost:
+                assert answer == Answer(Outcome.REFUSED, State.PENDING, 1)
+            else:
+                assert answer == Answer(Outcome.MOVED, to, 1)
+                assert stored(store, job.id) == reference.changed(job, change, clock())
 
     def test_an_exchange_is_an_update_and_a_claim(self, store: Driver) -> None:
         """`exchange` answers what `update` and then `claim` would."""
