@@ -16,12 +16,17 @@ from typing import Final
 from longshore.errors import Unavailable
 
 _MODE: Final = 0o666
+PATIENCE: Final = 1.0
+"""Seconds after which who is in the line stops waiting for it."""
+_LITTLE_PATIENCE: Final = 0.05
+"""The same while the line is known to stand: whoever has the lock was stopped, and may be for hours."""
 
 
 class FileLock:
     """A lock on a file, for one thread at a time, until it is released or the process ends.
 
-    In a ``with`` block, `longshore.errors.Unavailable` is raised when it was not given in ``timeout`` seconds.
+    A ``with`` block begins without it when another process has not given it back in a second. Where threads of this one
+    are in the way for ``timeout`` seconds, `longshore.errors.Unavailable` is raised.
     """
 
     def __init__(self, path: str, timeout: float) -> None:
@@ -34,14 +39,22 @@ class FileLock:
         self._asked = False
         self._given = False
         self._closed = False
+        self._stands = False
         # A process that a task forks shares the open file, and would keep the lock for us after our death.
         this = weakref.ref(self)
         os.register_at_fork(after_in_child=lambda: _leave(this()))
 
     def __enter__(self) -> None:
-        if not self.acquire(self._timeout):
-            message = f"expected the lock {self._path} within {self._timeout} s; another connection has held it so long"
+        if not self._thread.acquire(timeout=self._timeout):
+            message = f"expected the lock {self._path} within {self._timeout} s; another thread has held it so long"
             raise Unavailable(message, unknown=False)
+        try:
+            self._stands = not self._acquire(_LITTLE_PATIENCE if self._stands else min(PATIENCE, self._timeout))
+            if self._closed:
+                raise Unavailable(f"expected the lock {self._path}; it was closed", unknown=False)
+        except BaseException:
+            self._thread.release()
+            raise
 
     def __exit__(self, *_: object) -> None:
         self.release()

@@ -3,14 +3,21 @@
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 import sys
 import threading
+import time
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
+from longshore.contract import NewJob, Write
+from longshore.errors import Unavailable
+from longshore_sql.file_lock import PATIENCE as PATIENCE_IN_LINE
 from longshore_sql.file_lock import FileLock
+from longshore_sql.sqlite import SQLiteDriver
 
 PATIENCE = 20.0
 
@@ -104,6 +111,67 @@ def test_a_killed_process_frees_it(locks, tmp_path: Path) -> None:
         process.kill()
         assert lock.acquire(PATIENCE)
         lock.release()
+
+
+STOPS = (
+    "import os, signal, sys; from longshore_sql.file_lock import FileLock\n"
+    "lock = FileLock(sys.argv[1], 9); lock.acquire(0); os.kill(os.getpid(), signal.SIGSTOP)\n"
+    "lock.release(); print('released', flush=True); sys.stdin.read()"
+)
+
+
+@pytest.fixture
+def file(tmp_path: Path) -> Iterator[SQLiteDriver]:
+    store = SQLiteDriver.connect(f"sqlite:///{tmp_path}/jobs.db")
+    store.migrate()
+    yield store
+    store.close()
+
+
+def test_a_stopped_process_holds_nobody_up_for_long(file: SQLiteDriver, tmp_path: Path) -> None:
+    command = [sys.executable, "-c", STOPS, f"{tmp_path}/jobs.db-lock"]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
+        try:
+            _, status = os.waitpid(process.pid, os.WUNTRACED)
+            assert os.WIFSTOPPED(status)
+            first = seconds_of(lambda: file.insert([NewJob("a", "queue", "task", b"")]))
+            assert first >= PATIENCE_IN_LINE, "it was not in the line"
+            assert first < PATIENCE_IN_LINE + 5, "it waited for the lock until its time was up"
+            others = [seconds_of(lambda: file.write([Write("kind", "key", b"")])) for _ in range(5)]
+            assert min(others) < PATIENCE_IN_LINE / 2, "each waits anew for a line that stands"
+
+            process.send_signal(signal.SIGCONT)
+            assert process.stdout is not None
+            assert process.stdout.readline() == b"released\n"
+            with file.transaction():
+                pass
+            lock = FileLock(f"{tmp_path}/jobs.db-lock", 0)
+            with file._transaction():
+                assert not lock.acquire(0.01), "nobody lines up any more"
+            lock.close()
+        finally:
+            process.kill()
+
+
+def seconds_of(act: Callable[[], object]) -> float:
+    began = time.monotonic()
+    act()
+    return time.monotonic() - began
+
+
+def test_threads_of_one_process_take_their_turns_however_long_they_have_to_wait(locks) -> None:
+    lock = FileLock(locks()._path, 0.05)
+    with lock, pytest.raises(Unavailable, match="another thread has held it"), lock:
+        pass
+    lock.close()
+
+
+def test_one_that_was_closed_lets_nobody_in(locks) -> None:
+    lock = locks()
+    lock.close()
+    with pytest.raises(Unavailable, match="it was closed"), lock:
+        pass
+    assert not lock._thread.locked()
 
 
 def test_closing_ends_a_wait(locks) -> None:
