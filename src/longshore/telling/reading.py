@@ -1,0 +1,107 @@
+"""Where a reader of a job's replies stands, and what it has not yet handed out."""
+
+from __future__ import annotations
+
+import threading
+from collections import deque
+from collections.abc import Callable, Sequence
+from typing import Any, Final, Generic, TypeAlias, TypeVar
+
+from msgspec import Struct
+
+from longshore.codecs import TypedCodec
+from longshore.contract import ENDED, Record, StoredJob
+from longshore.errors import JobRemoved, LongshoreError
+from longshore.guard import Guard
+from longshore.telling.stored import KIND, number_of, reply_key, run_prefix, unpacked
+
+T = TypeVar("T")
+PAGE: Final = 500
+
+
+class Reply(Struct, Generic[T], frozen=True):
+    """Something that a task said while it ran: reply ``number`` of its run ``run``."""
+
+    value: T
+    number: int
+    run: int
+
+
+class Restarted(Struct, frozen=True):
+    """The job has begun anew, as run ``run``: the replies before are void."""
+
+    run: int
+
+
+Message: TypeAlias = Reply[T] | Restarted
+CodecOf: TypeAlias = Callable[[StoredJob], TypedCodec[Any]]
+
+
+class Reading(Generic[T]):
+    """A place in the replies of a job. `read_on` reads what follows it; any thread may take what was read.
+
+    Args:
+        identity: the job's id.
+        codec_of: how replies of the job are read.
+    """
+
+    def __init__(self, identity: str, codec_of: CodecOf) -> None:
+        self.identity = identity
+        self.ready: deque[Message[T]] = deque()
+        self.is_at_end = False
+        self._codec_of = codec_of
+        self._lock = threading.Lock()
+        self._run: int | None = None
+        self._number = 0
+        self._has_given = False
+
+    def has_news(self) -> bool:
+        """Whether there is something to take, or nothing will come any more."""
+        return bool(self.ready) or self.is_at_end
+
+    def look(self, store: Guard, job: StoredJob | None) -> None:
+        """Reads the replies that follow, of a job that was read before: so if it had ended, all of them are there.
+
+        Raises:
+            JobRemoved: there is no such job.
+        """
+        if job is None:
+            raise JobRemoved(f"there is no job {self.identity}: it was removed, or never stored")
+        with self._lock:
+            if self._run is None or job.generation > self._run:
+                self._begin(job.generation)
+            prefix = run_prefix(self.identity, self._run or 0)
+            after = reply_key(prefix, self._number)
+            records = store.read(KIND, prefix=prefix, limit=PAGE, after=after)
+            self.ready.extend(self._replies(records, self._codec_of(job)))
+            self.is_at_end = job.state in ENDED and len(records) < PAGE and job.generation == self._run
+
+    def _begin(self, run: int) -> None:
+        if self._has_given:
+            self.ready.clear()
+            self.ready.append(Restarted(run))
+        self._run, self._number, self._has_given = run, 0, False
+
+    def _replies(self, records: Sequence[Record], codec: TypedCodec[Any]) -> list[Message[T]]:
+        replies: list[Message[T]] = []
+        for record in records:
+            self._number, self._has_given = number_of(record.key), True
+            replies.append(Reply(unpacked(record.value, codec), self._number, self._run or 0))
+        return replies
+
+
+def read_on(
+    store: Guard, readings: Sequence[Reading[Any]], jobs: Sequence[StoredJob | None]
+) -> dict[Reading[Any], LongshoreError | None]:
+    """Looks for all at once; gives those that have news, each with what is wrong with it, if anything is."""
+    found: dict[Reading[Any], LongshoreError | None] = {}
+    for reading, job in zip(readings, jobs, strict=True):
+        try:
+            reading.look(store, job)
+        except LongshoreError as error:
+            found[reading] = error
+        else:
+            if reading.has_news():
+                found[reading] = None
+    return found
+
