@@ -27,6 +27,7 @@ from longshore.locks import Locking
 from longshore.resources import Resources
 from longshore.retry import Retry
 from longshore.tasks import DEFAULT_QUEUE, Call, Configured, Executor, Options, Task
+from longshore.telling import Post, TellingCodecs
 from longshore.unique import Uniqueness, slot_of
 from longshore.worker.settings import worker_settings
 from longshore.worker.worker import Worker
@@ -85,6 +86,7 @@ class Longshore(Locking):
         )
         self._choice = Choice(codec, old_codecs)
         self._anything: TypedCodec[Any] = TypedCodec(self._choice, Any)
+        self._telling_codecs = TellingCodecs(self._choice, Any)
         self._awaiting: dict[int, Awaiting] = {}
         self._make_id = IdMaker()
 
@@ -309,6 +311,11 @@ class Longshore(Locking):
             self._awaiting.setdefault(os.getpid(), Awaiting(lambda: self.store, self._enqueue_each))
         return self._awaiting[os.getpid()]
 
+    @property
+    def post(self) -> Post:
+        """What stores what runs tell in this process."""
+        return self._connection.post
+
     def _enqueue_each(self, calls: Sequence[Call[Any]]) -> list[str | Exception]:
         return enqueue_each(self.store, calls, self._make_id)
 
@@ -351,6 +358,11 @@ class Longshore(Locking):
         """How results of a task are stored, and read: as annotated if the task is registered here."""
         known = self.tasks.get(task)
         return known.result_codec if known else self._anything
+
+    def telling_codec(self, task: str, kind: Any = None) -> TypedCodec[Any]:
+        """How replies and cursors of a task are stored, and read: of this type, or as its context is annotated."""
+        known = self.tasks.get(task)
+        return (known.telling_codecs if known else self._telling_codecs).of(kind)
 
     def task_named(self, name: str) -> Task[..., Any]:
         """The task that is registered under a name.

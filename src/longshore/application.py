@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any, Protocol
 
 from longshore.codecs import TypedCodec
 from longshore.guard import Guard
+from longshore.jobs import Job
 from longshore.resources import Resources
-from longshore.tasks import Task
+from longshore.tasks import Call, Task
+from longshore.telling import Post
 
 if TYPE_CHECKING:
     from longshore.aio import Awaiting
@@ -34,6 +36,16 @@ class Application(Protocol):
 
     def another_store(self) -> Guard:
         """Another connection to it, whose calls are not repeated."""
+
+    @property
+    def post(self) -> Post:
+        """What stores what its runs tell."""
+
+    def telling_codec(self, task: str, kind: Any = None) -> TypedCodec[Any]:
+        """How replies and cursors of a task are stored, and read."""
+
+    def enqueue_many(self, calls: Iterable[Call[Any]], *, tx: Any = None) -> list[Job[Any]]:
+        """Stores any number of jobs at once."""
 
     def result_codec(self, task: str) -> TypedCodec[Any]:
         """How results of a task are stored, and read."""

@@ -10,6 +10,7 @@ from typing import Any
 from longshore import registry
 from longshore.contract import Clock, Features
 from longshore.guard import DEFAULT_MAX_PAYLOAD, Guard
+from longshore.telling import Post
 
 
 class Connection:
@@ -47,6 +48,7 @@ class Connection:
         self._options = options
         self._guard = guard
         self._locks: dict[int, threading.Lock] = {}
+        self._posts: dict[int, Post] = {}
         self._store: Guard | None = None
         self._store_pid = 0
 
@@ -69,8 +71,15 @@ class Connection:
         again = type(driver).connect(driver.target, clock=self._clock, **self._options)
         return Guard(again, patience=0.0, max_payload=self._max_payload)
 
+    @property
+    def post(self) -> Post:
+        """What stores what runs tell in this process."""
+        return self._posts.get(os.getpid()) or self._posts.setdefault(os.getpid(), Post(lambda: self.store))
+
     def close(self) -> None:
         """Closes the store, unless a live handle was handed in."""
+        if os.getpid() in self._posts:
+            self.post.close()
         with self._lock():
             if self._store is not None and self._store_pid == os.getpid():
                 self._store.close()

@@ -11,6 +11,7 @@ from msgspec import Struct
 
 from longshore.contract import HELD, Instant, State, StoredJob
 from longshore.durations import moment, moment_or_none
+from longshore.progress import Progress, progress_in, without_progress
 
 
 class Attempt(Struct, frozen=True):
@@ -46,6 +47,8 @@ class JobInfo(Struct, frozen=True, kw_only=True):
     expires: datetime | None
     holder: str | None
     notes: Mapping[str, Any]
+    progress: Progress | None
+    """What a run said last of how far it has come."""
     attempts: tuple[Attempt, ...]
     """The last 20 runs that did not succeed, oldest first; there were ``tries`` in all."""
     tries: int
@@ -74,7 +77,8 @@ def info_of(job: StoredJob, now: Instant) -> JobInfo:
         ended=moment_or_none(job.ended),
         expires=moment_or_none(job.expires),
         holder=job.holder,
-        notes=job.notes,
+        notes=without_progress(job.notes),
+        progress=progress_in(job.notes),
         attempts=tuple(map(attempt_of, job.attempts)),
         tries=job.tries,
     )
@@ -100,3 +104,8 @@ def shown_as(job: StoredJob, now: Instant) -> str:
 def ended_topic(identity: str) -> str:
     """What is woken when somebody awaits the job and it ends."""
     return f"ended:{identity}"
+
+
+def told_topic(identity: str) -> str:
+    """What is woken when somebody awaits the job and it has sent a reply."""
+    return f"job:{identity}"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar, overload
 
 from longshore.codecs import TypedCodec
 from longshore.context import Context
@@ -12,11 +12,13 @@ from longshore.durations import Seconds, microseconds
 from longshore.errors import Blocked, JobFailed, JobRemoved, NotReady
 from longshore.guard import Guard
 from longshore.info import JobInfo, ended_topic, info_of
+from longshore.replies import Replies
 
 if TYPE_CHECKING:
     from longshore.aio import Awaiting
 
 R = TypeVar("R")
+T = TypeVar("T")
 _RECHECK_SECONDS = 1.0
 
 
@@ -33,6 +35,9 @@ class Desk(Protocol):
 
     def result_codec(self, task: str) -> TypedCodec[Any]:
         """How results of a task are stored, and read."""
+
+    def telling_codec(self, task: str, kind: Any = None) -> TypedCodec[Any]:
+        """How replies of a task are stored, and read."""
 
 
 class Job(Generic[R]):
@@ -81,6 +86,19 @@ class Job(Generic[R]):
             Blocked: called within a task: the worker's slot would wait for itself.
         """
         return self._result_of(self._wait(timeout))
+
+    @overload
+    def replies(self, *, timeout: Seconds | None = None) -> Replies[Any]: ...
+    @overload
+    def replies(self, kind: type[T], *, timeout: Seconds | None = None) -> Replies[T]: ...
+    def replies(self, kind: Any = None, *, timeout: Seconds | None = None) -> Replies[Any]:
+        """The messages that the task sends while it runs: to look at, to wait for, or to iterate over until its end.
+
+        Args:
+            kind: their type; None for what the task's ``Context[…]`` says, if the task is registered here.
+            timeout: how long is waited for each; None for ever.
+        """
+        return Replies(self._app, self.id, kind, timeout)
 
     def _result_of(self, job: StoredJob) -> R:
         if job.state is not State.SUCCEEDED:

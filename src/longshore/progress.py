@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from typing import Any, Final
 
 import msgspec
 from msgspec import Struct
 
+from longshore.errors import InvalidValue
+
 NOTE: Final = "longshore.progress"
 """The note of a job in which its progress is kept."""
+
+
+_LONGEST_MESSAGE: Final = 1_000
 
 
 class Progress(Struct, frozen=True, omit_defaults=True):
@@ -23,6 +29,20 @@ class Progress(Struct, frozen=True, omit_defaults=True):
     def share(self) -> float | None:
         """What part is done, from 0 to 1; None where the total is not known."""
         return None if not self.total else min(1.0, max(0.0, self.done / self.total))
+
+
+def progress_of(done: float, total: float | None, message: str) -> Progress:
+    """What a run says, if it can be stored; a long message is cut.
+
+    Raises:
+        InvalidValue: a number is not finite.
+    """
+    given: tuple[tuple[str, object], ...] = (("done", done), ("total", 0 if total is None else total))
+    for name, number in given:
+        if not isinstance(number, int | float) or not math.isfinite(number):
+            raise InvalidValue(f"{name} must be a finite number; it is {number!r}")
+    text = str(message).replace("\0", "").encode(errors="replace").decode()
+    return Progress(done, total, text[:_LONGEST_MESSAGE])
 
 
 def note_of(progress: Progress) -> dict[str, Any]:

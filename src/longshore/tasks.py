@@ -6,7 +6,7 @@ import inspect
 from collections.abc import Callable, Iterable, Mapping
 from datetime import datetime
 from functools import partial
-from typing import Any, Generic, Literal, ParamSpec, Protocol, TypeAlias, TypeGuard, TypeVar
+from typing import Any, Generic, Literal, ParamSpec, Protocol, TypeAlias, TypeGuard, TypeVar, get_args
 
 from msgspec import UNSET, Struct, UnsetType
 from msgspec.structs import replace
@@ -18,6 +18,7 @@ from longshore.durations import Seconds, instant, microseconds
 from longshore.errors import ConfigurationError, InvalidValue
 from longshore.jobs import Job
 from longshore.retry import Retry
+from longshore.telling import TellingCodecs
 from longshore.unique import Rule, Slot, Uniqueness, slot_of
 
 P = ParamSpec("P")
@@ -127,6 +128,7 @@ class Task(Generic[P, R]):
         self.takes_context = takes_context(function)
         self.arguments = Arguments(function, skip_first=self.takes_context, choice=choice, secret=secret, name=name)
         self.result_codec: TypedCodec[R] = result_codec(function, choice)
+        self.telling_codecs = TellingCodecs(choice, replies_of(function) if self.takes_context else Any)
         self._options = options
         self._plain: Configured[P, R] = Configured(self, options)
         self.__doc__ = function.__doc__
@@ -213,6 +215,12 @@ def takes_context(function: Callable[..., Any]) -> bool:
     """Whether the first parameter is annotated as the `Context`."""
     first = next(iter(inspect.signature(function).parameters), None)
     return first is not None and getattr(hints_of(function).get(first), "is_context", False)
+
+
+def replies_of(function: Callable[..., Any]) -> Any:
+    """Of which type replies are, as the `Context` is annotated: ``Context[Step]``."""
+    first = next(iter(inspect.signature(function).parameters))
+    return next(iter(get_args(hints_of(function)[first])), Any)
 
 
 def check_function(function: object) -> None:

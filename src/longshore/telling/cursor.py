@@ -90,7 +90,7 @@ class Cursor:
         """
         fields = self._fields(value)
         if self._is_in_transactions:
-            raise InvalidValue("a cursor that is set with tx= cannot be marked too: a mark might overtake a transaction")
+            raise InvalidValue("a cursor set with tx= cannot be marked too: a mark might overtake a transaction")
         self._is_marked = True
         self._voice().keep(fields)
         self._now = fields["cursor"]
@@ -101,7 +101,7 @@ class Cursor:
 
     def _choose_transactions(self) -> None:
         if self._is_marked:
-            raise InvalidValue("a cursor that is marked cannot be set with tx= too: a mark might overtake a transaction")
+            raise InvalidValue("a marked cursor cannot be set with tx= too: a mark might overtake a transaction")
         self._is_in_transactions = True
 
     def _fields(self, value: Any) -> Fields:

@@ -49,6 +49,7 @@ class Reading(Generic[T]):
         self.identity = identity
         self.ready: deque[Message[T]] = deque()
         self.is_at_end = False
+        self.has_more = False
         self._codec_of = codec_of
         self._lock = threading.Lock()
         self._run: int | None = None
@@ -74,7 +75,8 @@ class Reading(Generic[T]):
             after = reply_key(prefix, self._number)
             records = store.read(KIND, prefix=prefix, limit=PAGE, after=after)
             self.ready.extend(self._replies(records, self._codec_of(job)))
-            self.is_at_end = job.state in ENDED and len(records) < PAGE and job.generation == self._run
+            self.has_more = len(records) == PAGE
+            self.is_at_end = job.state in ENDED and not self.has_more and job.generation == self._run
 
     def _begin(self, run: int) -> None:
         if self._has_given:
@@ -104,4 +106,3 @@ def read_on(
             if reading.has_news():
                 found[reading] = None
     return found
-

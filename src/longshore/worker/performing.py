@@ -59,8 +59,8 @@ def perform(
     except BaseException as error:  # noqa: BLE001 - also SystemExit: a task that exits has failed
         if context.completion is None:
             caught(error)
-        return _raised(app, prepared, context, error)
-    return _returned(app, prepared, context, result)
+        return context.ending(_raised(app, prepared, context, error))
+    return context.ending(_returned(app, prepared, context, result))
 
 
 async def perform_async(
@@ -83,10 +83,10 @@ async def perform_async(
     except asyncio.CancelledError as error:
         reason = interrupted_by()
         meant = error if reason is None else reason().with_traceback(error.__traceback__)
-        return _raised(app, prepared, context, meant)
+        return context.ending(_raised(app, prepared, context, meant))
     except BaseException as error:  # noqa: BLE001 - also SystemExit: a task that exits has failed
-        return _raised(app, prepared, context, error)
-    return _returned(app, prepared, context, result)
+        return context.ending(_raised(app, prepared, context, error))
+    return context.ending(_returned(app, prepared, context, result))
 
 
 class _Prepared:
