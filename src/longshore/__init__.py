@@ -10,6 +10,8 @@ from longshore.fetching import Fetch, FetchedJob
 from longshore.info import Attempt, JobInfo
 from longshore.jobs import Job
 from longshore.locks import Lock
+from longshore.progress import Progress
+from longshore.replies import Replies
 from longshore.retry import (
     Discard,
     Exponential,
@@ -22,6 +24,7 @@ from longshore.retry import (
     Snooze,
 )
 from longshore.tasks import Call, Options, Task
+from longshore.telling import Cursor, Reply, Restarted
 from longshore.unique import Debounce, Throttle, Unique
 from longshore.worker.worker import Worker
 
@@ -29,6 +32,7 @@ __all__ = [
     "Attempt",
     "Call",
     "Context",
+    "Cursor",
     "Debounce",
     "Discard",
     "Exponential",
@@ -44,6 +48,10 @@ __all__ = [
     "Longshore",
     "Options",
     "Polynomial",
+    "Progress",
+    "Replies",
+    "Reply",
+    "Restarted",
     "Retry",
     "RetryIn",
     "Snooze",

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
 
 from longshore import Longshore
 from longshore.testing.clock import ManualClock
+from worker.gate import Gate
 
 
 @pytest.fixture
@@ -30,3 +31,25 @@ def timed(target: Any, clock: ManualClock) -> Iterator[Longshore]:
     """An application whose store's time stands still until the test advances `clock`."""
     with Longshore(target, clock=clock) as app:
         yield app
+
+
+@pytest.fixture
+def connect(target: Any) -> Iterator[Callable[..., Longshore]]:
+    """Applications on one store, as in several processes, each with options of its own."""
+    apps: list[Longshore] = []
+
+    def connect(**options: Any) -> Longshore:
+        apps.append(Longshore(apps[0].store.driver.target if apps else target, **options))
+        return apps[-1]
+
+    yield connect
+    for app in reversed(apps):
+        app.close()
+
+
+@pytest.fixture
+def gate() -> Iterator[Gate]:
+    """Where tasks of a test stop; opened at its end, so that no thread stays."""
+    gate = Gate()
+    yield gate
+    gate.open()

@@ -1,0 +1,493 @@
+"""Replies: a task sends messages while it runs, and a client looks, waits, iterates, and learns of a restart."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from longshore import Context, Fixed, Longshore, Reply, Restarted, Retry, State
+from longshore.contract import SECOND, Change, Claim, Write
+from longshore.errors import Blocked, InvalidValue, JobRemoved, LeaseLost, NotReady, TooLarge, Unavailable
+from longshore.holders import end_lease, rescue
+from longshore.info import told_topic
+from longshore.telling.post import LIFETIME, RENEWAL, Post
+from longshore.telling.stored import KIND, run_prefix
+from longshore.telling.voice import Voice
+from longshore.testing.clock import ManualClock
+from longshore.testing.faults.cut import Moment
+from longshore.testing.together import together
+from model.postal import WatchedDriver
+from worker.gate import PATIENCE, Gate
+
+Connect = Callable[..., Longshore]
+ONCE = Retry(max_attempts=1)
+
+
+@dataclass(frozen=True)
+class Step:
+    name: str
+    path: Path
+
+
+@pytest.fixture
+def speaker(app: Longshore, gate: Gate) -> Iterator[Longshore]:
+    """An application whose task sends a few replies, stops at the gate, and sends another."""
+
+    @app.task
+    def speak(context: Context, words: list[str]) -> str:
+        for word in words:
+            context.reply(word)
+        gate.stop_here(context.attempt)
+        context.reply("bye")
+        return "done"
+
+    with app.worker(poll=60.0):
+        yield app
+        gate.open()
+
+
+def values(messages: list[Reply[Any] | Restarted]) -> list[Any]:
+    return [message.value if isinstance(message, Reply) else message for message in messages]
+
+
+def speak(app: Longshore, *words: str) -> Any:
+    return app.enqueue(app.call_by_name("speak", {"words": list(words)}))
+
+
+class TestReading:
+    def test_a_client_looks_at_those_so_far(self, speaker: Longshore, gate: Gate) -> None:
+        job = speak(speaker, "a", "b")
+        gate.arrived()
+        replies = job.replies()
+        assert replies.so_far() == [Reply("a", 1, 1), Reply("b", 2, 1)]
+        assert replies.so_far() == [], "they were given before"
+        assert values(job.replies().so_far()) == ["a", "b"], "another reader has a place of its own"
+        gate.open()
+        job.wait(PATIENCE)
+        assert values(replies.so_far()) == ["bye"]
+
+    def test_a_client_waits_for_the_next(self, speaker: Longshore, gate: Gate) -> None:
+        job = speak(speaker, "a")
+        replies = job.replies(timeout=PATIENCE)
+        assert replies.next() == Reply("a", 1, 1)
+        gate.arrived()
+        with pytest.raises(NotReady, match=r"no reply within 0\.01 s"):
+            replies.next(timeout=0.01)
+        gate.open()
+        assert replies.next() == Reply("bye", 2, 1)
+        assert replies.next() is None, "the job has ended"
+        assert job.result(timeout=0) == "done"
+
+    def test_iteration_ends_with_the_job_and_then_there_is_its_result(self, speaker: Longshore, gate: Gate) -> None:
+        job = speak(speaker, *"abc")
+        heard = []
+        for message in job.replies(timeout=PATIENCE):
+            heard += values([message])
+            if heard == ["a", "b", "c"]:
+                gate.open()
+        assert heard == ["a", "b", "c", "bye"]
+        assert job.result(timeout=0) == "done"
+
+    def test_a_job_that_ended_long_ago_has_its_replies_and_nothing_is_waited_for(self, app: Longshore) -> None:
+        @app.task
+        def count(context: Context, most: int) -> None:
+            for number in range(most):
+                context.reply(number)
+
+        job = count.enqueue(3)
+        app.worker().run(until_empty=True)
+        assert values(list(job.replies(timeout=0))) == [0, 1, 2]
+
+    def test_a_job_that_failed_has_said_what_it_said(self, app: Longshore) -> None:
+        @app.task(retry=ONCE)
+        def fail(context: Context) -> None:
+            context.reply("before")
+            raise OSError("as the test wanted")
+
+        job = fail.enqueue()
+        app.worker().run(until_empty=True)
+        assert values(list(job.replies(timeout=0))) == ["before"]
+        assert job.info().state is State.FAILED
+
+    def test_more_than_a_page_of_them_comes_in_order(self, app: Longshore) -> None:
+        @app.task
+        async def count(context: Context, most: int) -> None:
+            await asyncio.gather(*(context.areply(number) for number in range(most)))
+
+        job = count.enqueue(1_200)
+        app.worker().run(until_empty=True)
+        assert values(job.replies().so_far()) == list(range(1_200))
+        assert values(list(job.replies(timeout=0))) == list(range(1_200))
+
+    def test_where_there_is_no_job_there_are_no_replies(self, app: Longshore) -> None:
+        with pytest.raises(JobRemoved):
+            app.job("none").replies().so_far()
+        with pytest.raises(JobRemoved):
+            next(iter(app.job("none").replies()))
+
+    def test_a_task_cannot_wait_for_another_s_replies_in_its_slot(self, app: Longshore) -> None:
+        never = app.enqueue(app.call_by_name("unknown"))
+
+        @app.task(retry=ONCE)
+        def wait() -> str:
+            assert never.replies().so_far() == [], "looking takes no time"
+            with pytest.raises(Blocked):
+                never.replies().next()
+            return "not blocked"
+
+        job = wait.enqueue()
+        app.worker().run(until_empty=True)
+        assert job.result(timeout=0) == "not blocked"
+
+
+class TestTypes:
+    def test_a_reply_comes_back_as_the_context_is_annotated(self, app: Longshore) -> None:
+        @app.task
+        def walk(context: Context[Step]) -> None:
+            context.reply(Step("a", Path("x/y")))
+
+        job = walk.enqueue()
+        app.worker().run(until_empty=True)
+        assert values(job.replies().so_far()) == [Step("a", Path("x/y"))]
+
+    def test_who_does_not_know_the_task_says_the_type(self, connect: Connect) -> None:
+        app, client = connect(), connect()
+
+        @app.task
+        def walk(context: Context[Step]) -> None:
+            context.reply(Step("a", Path("x/y")))
+
+        job = walk.enqueue()
+        app.worker().run(until_empty=True)
+        assert values(client.job(job.id).replies(Step).so_far()) == [Step("a", Path("x/y"))]
+        assert values(client.job(job.id).replies().so_far()) == [{"name": "a", "path": "x/y"}]
+        with pytest.raises(InvalidValue):
+            client.job(job.id).replies(int).so_far()
+
+    def test_what_cannot_be_stored_is_refused_and_the_others_are_not(self, connect: Connect) -> None:
+        app = connect(max_payload=1_000)
+
+        @app.task(retry=ONCE)
+        def tell(context: Context[Step]) -> None:
+            with pytest.raises(InvalidValue):
+                context.reply(5)  # type: ignore[arg-type]
+            with pytest.raises(InvalidValue):
+                context.reply(object())  # type: ignore[arg-type]
+            with pytest.raises(TooLarge, match="store it elsewhere"):
+                context.reply(Step("a" * 1_001, Path()))
+            context.reply(Step("small", Path()))
+
+        job = tell.enqueue()
+        app.worker().run(until_empty=True)
+        assert job.result(timeout=0) is None
+        assert values(job.replies().so_far()) == [Step("small", Path())]
+
+
+class TestRestart:
+    def test_a_reader_learns_that_the_job_has_begun_anew(self, app: Longshore, gate: Gate) -> None:
+        @app.task(retry=Retry(max_attempts=2, delay=Fixed(0)))
+        def twice(context: Context) -> None:
+            context.reply(f"attempt {context.attempt}")
+            if context.attempt == 1:
+                gate.stop_here()
+                raise OSError("as the test wanted")
+
+        job = twice.enqueue()
+        with app.worker(poll=60.0):
+            replies = job.replies(timeout=PATIENCE)
+            assert replies.next() == Reply("attempt 1", 1, 1)
+            gate.open()
+            assert list(replies) == [Restarted(2), Reply("attempt 2", 1, 2)]
+        assert list(job.replies()) == [Reply("attempt 2", 1, 2)], "who has read nothing learns of no restart"
+
+    def test_it_learns_of_it_also_where_the_new_run_says_nothing(self, app: Longshore) -> None:
+        @app.task(retry=Retry(max_attempts=2, delay=Fixed(0)))
+        def once(context: Context) -> None:
+            if context.attempt == 1:
+                context.reply("void")
+                raise OSError("as the test wanted")
+
+        job = once.enqueue()
+        replies = job.replies(timeout=PATIENCE)
+        app.worker(max_jobs=1).run()
+        assert values(replies.so_far()) == ["void"]
+        app.worker().run(until_empty=True)
+        assert list(replies) == [Restarted(2)]
+
+    def test_a_late_run_s_replies_never_mix_with_a_newer_one_s(self, app: Longshore) -> None:
+        job = app.enqueue(app.call_by_name("by_hand"))
+        (late,) = app.store.claim([Claim(id=job.id)], holder="late", limit=1).jobs
+        first = Voice(app.post, late)
+        first.reply(b'\x92\xa4json\xc4\x03"a"').result(PATIENCE)
+        replies = job.replies()
+        assert replies.so_far() == [Reply("a", 1, 1)]
+        app.store.write([Write("holder", "late", None)])
+        assert rescue(app.store, "late", by="test", lease=10**6) is not None
+        (newer,) = app.store.claim([Claim(id=job.id)], holder="newer", limit=1).jobs
+        second = Voice(app.post, newer)
+        second.reply(b'\x92\xa4json\xc4\x03"b"').result(PATIENCE)
+        # Within a second of its last look the late run may not know yet; what it says stands under its own run.
+        first.looked = float("-inf")
+        with pytest.raises(LeaseLost, match="does not hold it any more"):
+            first.reply(b'\x92\xa4json\xc4\x03"c"').result(PATIENCE)
+        first.is_void, first.looked = False, float("inf")
+        first.reply(b'\x92\xa4json\xc4\x03"d"').result(PATIENCE)
+        assert replies.so_far() == [Restarted(2), Reply("b", 1, 2)]
+        assert job.replies().so_far() == [Reply("b", 1, 2)]
+
+    def test_ids_that_begin_alike_share_no_replies(self, app: Longshore) -> None:
+        @app.task
+        def tell(context: Context) -> None:
+            context.reply(context.job_id)
+
+        names = ["a", "a:1", "a:0000000001", "ä" * 100]
+        jobs = [tell.options(id=name).enqueue() for name in names]
+        app.worker().run(until_empty=True)
+        assert [values(job.replies().so_far()) for job in jobs] == [[name] for name in names]
+
+
+class TestOnAnEventLoop:
+    def test_async_iteration_ends_with_the_job(self, speaker: Longshore, gate: Gate) -> None:
+        async def listen() -> list[Any]:
+            job = speak(speaker, *"abc")
+            heard = []
+            async for message in job.replies(timeout=PATIENCE):
+                heard += values([message])
+                if heard == ["a", "b", "c"]:
+                    gate.open()
+            return [*heard, await job.aresult(timeout=PATIENCE)]
+
+        assert asyncio.run(listen()) == ["a", "b", "c", "bye", "done"]
+
+    def test_looking_and_waiting(self, speaker: Longshore, gate: Gate) -> None:
+        async def listen() -> None:
+            job = speak(speaker, "a")
+            replies = job.replies(timeout=PATIENCE)
+            assert await replies.anext() == Reply("a", 1, 1)
+            with pytest.raises(NotReady):
+                await replies.anext(timeout=0.01)
+            assert await replies.aso_far() == []
+            gate.open()
+            assert await replies.anext() == Reply("bye", 2, 1)
+            assert await replies.anext() is None
+            with pytest.raises(JobRemoved):
+                await speaker.job("none").replies().anext()
+            with pytest.raises(JobRemoved):
+                await speaker.job("none").replies().aso_far()
+
+        asyncio.run(listen())
+
+    def test_one_thread_waits_for_any_number_of_readers(self, app: Longshore, gate: Gate) -> None:
+        @app.task
+        async def tell(context: Context, word: str) -> None:
+            await context.areply(word)
+            await asyncio.to_thread(gate.stop_here)
+            await context.areply(word * 2)
+
+        async def listen(word: str) -> list[Any]:
+            replies = (await tell.aenqueue(word)).replies(timeout=PATIENCE)
+            first = await replies.anext()
+            waiting = asyncio.create_task(replies.anext())
+            await asyncio.sleep(0)
+            return values([message for message in (first, await waiting) if message])
+
+        async def all_listen() -> list[list[Any]]:
+            listening = asyncio.gather(*(listen(word) for word in "abcdefgh"))
+            for _ in range(4):
+                await asyncio.to_thread(gate.arrived)
+            threads = [thread.name for thread in threading.enumerate() if thread.name == "longshore-watch"]
+            assert len(threads) <= 1
+            gate.open()
+            return await listening
+
+        with app.worker(poll=60.0, slots=8):
+            assert asyncio.run(all_listen()) == [[word, word * 2] for word in "abcdefgh"]
+
+
+@pytest.fixture
+def counted(app: Longshore) -> WatchedDriver:
+    """The application's own store, watched."""
+    driver = WatchedDriver(app.store.driver)
+    app.store.driver = driver
+    return driver
+
+
+def held(app: Longshore, *names: str) -> list[Voice]:
+    """Runs of jobs that are held here."""
+    app.enqueue_many([app.call_by_name("by_hand") for _ in names])
+    jobs = app.store.claim([Claim(("default",))], holder="here", limit=len(names)).jobs
+    return [Voice(app.post, job) for job in jobs]
+
+
+class TestPost:
+    def test_what_is_said_during_a_trip_leaves_with_the_next_as_one(
+        self, app: Longshore, counted: WatchedDriver
+    ) -> None:
+        voices = held(app, *"abc")
+        reached, released = threading.Event(), threading.Event()
+        plain = counted._pass
+
+        def slow(method: str, call: Any) -> Any:
+            if method == "write" and not reached.is_set():
+                reached.set()
+                assert released.wait(PATIENCE)
+            return plain(method, call)
+
+        counted._pass = slow  # type: ignore[method-assign]
+        first = voices[0].reply(b"first")
+        assert reached.wait(PATIENCE)
+        counted.calls.clear()
+        rest = [voice.reply(b"%d" % number) for number in range(50) for voice in voices]
+        released.set()
+        for future in [first, *rest]:
+            future.result(PATIENCE)
+        assert counted.calls.count("write") == 2, "the one that was under way, and one for all the others"
+        assert counted.calls.count("update") <= 1
+        assert [voice.number for voice in voices] == [51, 50, 50]
+
+    def test_only_where_somebody_waits_it_is_announced(self, app: Longshore, counted: WatchedDriver) -> None:
+        (voice,) = held(app, "a")
+        voice.reply(b"1").result(PATIENCE)
+        voice.reply(b"2").result(PATIENCE)
+        assert "wake" not in counted.calls
+        app.store.update([Change(voice.job.id, None, {"awaited": True})])
+        listener = app.store.listen([told_topic(voice.job.id)])
+        voice.looked = float("-inf")
+        voice.reply(b"3").result(PATIENCE)
+        assert listener.wait(PATIENCE)
+        listener.close()
+
+    def test_a_thousand_replies_look_at_the_fence_once(self, app: Longshore, counted: WatchedDriver) -> None:
+        (voice,) = held(app, "a")
+        voice.reply(b"0").result(PATIENCE)
+        voice.looked = float("inf")  # As if no second passed.
+        counted.calls.clear()
+        for number in range(100):
+            voice.reply(b"%d" % number).result(PATIENCE)
+        assert set(counted.calls) == {"write"}
+
+    def test_what_the_store_does_not_take_is_told_to_who_waits(self, connect: Connect) -> None:
+        app = connect(patience=0)
+        driver = WatchedDriver(app.store.driver)
+        app.store.driver = driver
+        (voice,) = held(app, "a")
+        for method in ("update", "write"):
+            voice.looked = float("-inf")
+            driver.cut(method, Moment.BEFORE)
+            with pytest.raises(Unavailable):
+                voice.reply(b"lost").result(PATIENCE)
+        voice.reply(b'\x92\xa4json\xc4\x03"b"').result(PATIENCE)
+        assert values(app.job(voice.job.id).replies().so_far()) == ["b"]
+
+    def test_who_is_cancelled_while_it_replies_takes_nobody_with_it(self, app: Longshore) -> None:
+        @app.task
+        async def tell(context: Context) -> str:
+            hasty = asyncio.create_task(context.areply("hasty"))
+            await asyncio.sleep(0)
+            hasty.cancel()
+            await asyncio.gather(hasty, return_exceptions=True)
+            await context.areply("calm")
+            return "done"
+
+        job = tell.enqueue()
+        app.worker().run(until_empty=True)
+        assert job.result(timeout=0) == "done"
+        assert values(job.replies().so_far())[-1] == "calm"
+
+    def test_its_thread_ends_when_the_application_is_closed(self, app: Longshore) -> None:
+        (voice,) = held(app, "a")
+        voice.reply(b"1").result(PATIENCE)
+        app.close()
+        assert not [thread for thread in threading.enumerate() if thread.name == "longshore-post"]
+
+    def test_threads_of_one_run_reply_in_an_order_that_readers_see_whole(self, app: Longshore) -> None:
+        @app.task
+        def tell(context: Context) -> None:
+            def some(name: str) -> None:
+                for number in range(20):
+                    context.reply([name, number])
+
+            together(*(lambda name=name: some(name) for name in "abcd"))  # type: ignore[misc]
+
+        job = tell.enqueue()
+        heard: list[Any] = []
+        with app.worker(poll=60.0):
+            heard = values(list(job.replies(timeout=PATIENCE)))
+        for name in "abcd":
+            assert [number for who, number in heard if who == name] == list(range(20))
+
+
+class TestLifetime:
+    def test_replies_of_a_run_that_is_on_do_not_lapse_and_those_of_one_that_is_over_do(
+        self, timed: Longshore, clock: ManualClock
+    ) -> None:
+        own = ManualClock(0)
+        post = Post(lambda: timed.store, monotonic=lambda: own() / SECOND)
+        timed.enqueue(timed.call_by_name("by_hand"))
+        (job,) = timed.store.claim([Claim(("default",))], holder="here", limit=1).jobs
+        voice = Voice(post, job)
+        voice.reply(b'\x92\xa4json\xc4\x03"a"').result(PATIENCE)
+
+        def pass_time(seconds: float) -> None:
+            clock.advance(seconds)
+            own.advance(seconds)
+            # Anything said makes the post look at its clock, and write again what is due.
+            voice.save({"cursor": b"c"}).result(PATIENCE)
+            voice.save({"cursor": b"d"}).result(PATIENCE)
+
+        for _ in range(6):
+            pass_time(RENEWAL)
+        assert values(timed.job(job.id).replies().so_far()) == ["a"], "three days after it was sent"
+        voice.end()
+        clock.advance(86_400)
+        assert len(timed.store.read(KIND, prefix=run_prefix(job.id, 1))) == 1, "a day after the end"
+        clock.advance(LIFETIME - 86_400)
+        assert timed.store.read(KIND, prefix=run_prefix(job.id, 1)) == []
+        post.close()
+
+
+class TestCrashes:
+    def test_a_reader_finds_replies_that_were_not_announced(self, app: Longshore, counted: WatchedDriver) -> None:
+        (voice,) = held(app, "a")
+        replies = app.job(voice.job.id).replies(timeout=PATIENCE)
+
+        def say() -> None:
+            while not app.store.select(limit=1).jobs[0].awaited:
+                threading.Event().wait(0.01)
+            counted.cut("wake", Moment.BEFORE)
+            voice.looked = float("-inf")
+            voice.reply(b'\x92\xa4json\xc4\x03"a"').result(PATIENCE)
+
+        message, _ = together(replies.next, say)  # type: ignore[arg-type]
+        assert message == Reply("a", 1, 1)
+
+    def test_replies_that_were_looked_at_and_not_written_are_not_there(self, connect: Connect) -> None:
+        app = connect(patience=0)
+        driver = WatchedDriver(app.store.driver)
+        app.store.driver = driver
+        (voice,) = held(app, "a")
+        driver.cut("write", Moment.BEFORE)
+        with pytest.raises(Unavailable):
+            voice.reply(b"lost").result(PATIENCE)
+        assert app.job(voice.job.id).replies().so_far() == []
+
+    def test_what_a_dead_run_said_is_void_when_the_job_begins_anew(self, app: Longshore) -> None:
+        @app.task
+        def by_hand(context: Context) -> None:
+            context.reply("anew")
+
+        by_hand.enqueue()
+        (job,) = app.store.claim([Claim(("default",))], holder="dead", limit=1).jobs
+        Voice(app.post, job).reply(b'\x92\xa4json\xc4\x05"old"').result(PATIENCE)
+        replies = app.job(job.id).replies(timeout=PATIENCE)
+        assert values([replies.next() or Restarted(0)]) == ["old"]
+        end_lease(app.store, "dead")
+        assert rescue(app.store, "dead", by="test", lease=10**6) is not None
+        app.worker().run(until_empty=True)
+        assert list(replies) == [Restarted(2), Reply("anew", 1, 2)]
