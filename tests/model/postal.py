@@ -6,12 +6,17 @@ import threading
 from collections.abc import Sequence
 from typing import Any
 
-from longshore import Longshore
+from longshore import Longshore, Reply, Restarted
 from longshore.contract import Answer, Change, Driver
 from longshore.guard import Guard
 from longshore.telling import Post
 from longshore.testing.faults.cut import CutDriver
 from worker.gate import PATIENCE
+
+
+def values(messages: list[Reply[Any] | Restarted]) -> list[Any]:
+    """What was said, and who said that the job has begun anew."""
+    return [message.value if isinstance(message, Reply) else message for message in messages]
 
 
 class WatchedDriver(CutDriver):
