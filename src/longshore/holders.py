@@ -62,6 +62,16 @@ class HolderRecord(Struct, frozen=True):
     release: str = ""
     status: str = ""
     busy: int = 0
+    has_inbox: bool = False
+    """Whether it obeys messages: a worker does, who fetches jobs by hand does not."""
+
+
+class Doing(Struct, frozen=True):
+    """What a holder is at, in a word, of how many slots, and how many jobs it has."""
+
+    status: str = ""
+    slots: int = 0
+    busy: int = 0
 
 
 def holder_of(record: Record) -> HolderRecord | None:
@@ -78,10 +88,11 @@ class Lease:
 
     Args:
         length: seconds.
-        queues, slots: shown to operators.
+        queues: shown to operators.
         tasks: gives the names of the tasks it knows, shown too.
         release: which release of the application runs, shown too.
-        doing: gives its status in a word, and how many of its slots are taken, when it was renewed last.
+        doing: gives what it is at whenever it is renewed.
+        has_inbox: whether it obeys messages.
         announce: told each new name before it holds anything.
         monotonic: the process's own clock, in seconds.
     """
@@ -91,10 +102,10 @@ class Lease:
         length: float,
         *,
         queues: tuple[str, ...] = (),
-        slots: int = 0,
         tasks: Callable[[], Iterable[str]] = tuple,
         release: str = "",
-        doing: Callable[[], tuple[str, int]] = lambda: ("", 0),
+        doing: Callable[[], Doing] = Doing,
+        has_inbox: bool = False,
         announce: Callable[[str], None] = lambda holder: None,
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
@@ -105,7 +116,7 @@ class Lease:
         self._doing = doing
         self._announce = announce
         self._monotonic = monotonic
-        self._about = HolderRecord(socket.gethostname(), os.getpid(), 0, queues, slots, release=release)
+        self._about = HolderRecord(socket.gethostname(), os.getpid(), 0, queues, release=release, has_inbox=has_inbox)
         self._incarnations = count(1)
         self._lock = threading.Lock()
         self._version = 0
@@ -154,9 +165,14 @@ class Lease:
     def _renew(self, store: Guard) -> None:
         asked = self._monotonic()
         self._beat += 1
-        status, busy = self._doing()
+        doing = self._doing()
         about = msgspec.structs.replace(
-            self._about, beat=self._beat, tasks=tuple(sorted(self._tasks())), status=status, busy=busy
+            self._about,
+            beat=self._beat,
+            tasks=tuple(sorted(self._tasks())),
+            status=doing.status,
+            slots=doing.slots,
+            busy=doing.busy,
         )
         value = msgspec.json.encode(about)
         version = self._write(store, value, self._version)
@@ -174,9 +190,28 @@ class Lease:
         return store.write([Write(KIND, self.holder, value, version, self._length)])[0]
 
 
+def worker_of(holder: str) -> str:
+    """The name of the worker that holds jobs under this one: it outlives a lost lease."""
+    return holder.rpartition(".")[0]
+
+
+def worker_topic_of(worker: str) -> str:
+    """What is woken when a worker is to look at what it holds, and at its messages."""
+    return f"worker:{worker}"
+
+
 def worker_topic(holder: str) -> str:
-    """What is woken when the worker that holds jobs under this name is to look at them: somebody asked to cancel."""
-    return f"worker:{holder.rpartition('.')[0]}"
+    """The same, of the worker that holds jobs under this name."""
+    return worker_topic_of(worker_of(holder))
+
+
+def living_workers(store: Guard) -> dict[str, str]:
+    """Who lives and obeys: the name of the worker by that under which it holds jobs; a thousand at most."""
+    return {
+        record.key: worker_of(record.key)
+        for record in store.read(KIND)
+        if msgspec.json.decode(record.value, type=HolderRecord).has_inbox
+    }
 
 
 def idle_workers(store: Guard, queues: Iterable[str]) -> int:

@@ -27,6 +27,7 @@ class Claiming:
 
     def __init__(self, settings: WorkerSettings, tasks: Callable[[], frozenset[str]]) -> None:
         self.pace = Pace()
+        self.slots = settings.slots
         self.busy = 0
         self.is_empty = False
         self.crowd = 1
@@ -60,7 +61,7 @@ class Claiming:
         if settings.limits and not any(self._room(task) for task in self._tasks()):
             return 0
         ahead = self.pace.expected(settings.prefetch, self._quick_slots())
-        return max(0, min(settings.slots + ahead - self.busy, settings.batch))
+        return max(0, min(self.slots + ahead - self.busy, settings.batch))
 
     def claims(self, wanted: int) -> list[Claim]:
         """How to ask for so many."""
@@ -96,9 +97,9 @@ class Claiming:
     def too_far(self, runs: Iterable[Run]) -> set[Run]:
         """Which of the runs, in the order in which they begin, will not begin in the time for which jobs are taken."""
         far: set[Run] = set()
-        slots, before, seconds = self._settings.slots, 0, 0.0
+        slots, before, seconds = self.slots, 0, 0.0
         for run in runs:
-            waits = before >= self._settings.slots
+            waits = before >= self.slots
             if waits and (slots <= 0 or seconds / slots > self._settings.prefetch):
                 far.add(run)
                 continue
@@ -115,7 +116,7 @@ class Claiming:
 
     def _quick_slots(self) -> int:
         slow = sum(number for task, number in self._by_task.items() if number and not self.is_quick(task))
-        return max(0, self._settings.slots - slow)
+        return max(0, self.slots - slow)
 
     def _patience(self) -> float:
         """Seconds by which a claim is put off, so that many idle workers do not all ask for the same job at once."""

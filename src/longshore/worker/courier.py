@@ -19,7 +19,7 @@ from longshore.contract import (
 )
 from longshore.errors import StoreError
 from longshore.guard import Guard
-from longshore.holders import Lease
+from longshore.holders import Doing, Lease
 from longshore.states import RELEASE, STOP, move
 from longshore.worker.bell import Bell
 from longshore.worker.claiming import Claiming
@@ -48,7 +48,7 @@ class Courier:
     Args:
         tasks: gives the names of the tasks that it claims jobs of.
         make_run: makes a run of a job that was claimed at a moment.
-        time_out: gives the change that settles a run which has not ended in its time.
+        without_outcome: gives the change that settles a run which was interrupted for a reason.
     """
 
     def __init__(
@@ -58,7 +58,7 @@ class Courier:
         settings: WorkerSettings,
         tasks: Callable[[], frozenset[str]],
         make_run: Callable[[StoredJob, float], Run],
-        time_out: Callable[[StoredJob], Change],
+        without_outcome: Callable[[StoredJob, type[Interrupted] | None], Change],
         *,
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
@@ -69,7 +69,7 @@ class Courier:
         self._lease = lease
         self._settings = settings
         self._make_run = make_run
-        self._time_out = time_out
+        self._without_outcome = without_outcome
         self._monotonic = monotonic
         self._bell = Bell()
         self._ledger = Ledger(store, [f"queue:{queue}" for queue in settings.queues])
@@ -108,9 +108,29 @@ class Courier:
         self.course.drain(seconds)
         self._bell.ring()
 
-    def doing(self) -> tuple[str, int]:
-        """What it does, in a word, and how many jobs are here."""
-        return self.course.status, self.claiming.busy
+    def doing(self) -> Doing:
+        """What it does, and how many jobs are here."""
+        return Doing(self.course.status, self.claiming.slots, self.claiming.busy)
+
+    def pause(self) -> None:
+        """Claim nothing more and hand back what has not begun, until told to resume."""
+        self.course.is_paused = True
+        self._bell.ring()
+
+    def resume(self) -> None:
+        """Go on claiming."""
+        self.course.is_paused = False
+        self.hint()
+
+    def scale(self, slots: int) -> None:
+        """Run so many jobs at a time from now on."""
+        self.claiming.slots = slots
+        self.slots.resize(slots)
+        self.hint()
+
+    def run_of(self, identity: str) -> Run | None:
+        """The run of a job that is here."""
+        return self._ledger.known.get(identity)
 
     # The courier's own thread.
 
@@ -232,7 +252,7 @@ class Courier:
         self._suspects.ends(run)
 
     def _change_without_outcome(self, run: Run) -> Change:
-        return self._time_out(run.job) if run.reason is TimedOut else move(RELEASE, run.job)
+        return self._without_outcome(run.job, run.reason)
 
     def _retire(self, reason: str) -> None:
         """Takes nothing more, hands back what has not begun, and ends when the rest has, whenever that is."""

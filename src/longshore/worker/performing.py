@@ -7,7 +7,7 @@ import logging
 import time
 import traceback
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Final
 
 import msgspec
 from msgspec.structs import replace
@@ -38,6 +38,13 @@ class Cancelled(Interrupted):
 
 class TimedOut(Interrupted):
     """Raised inside a running task: it has taken longer than its task may."""
+
+
+class Stopped(Interrupted):
+    """Raised inside a running task: an operator stopped this run of it, and the attempt has failed."""
+
+
+_FAILURES: Final = (TimedOut, Stopped)
 
 
 def perform(
@@ -152,7 +159,7 @@ def _raised(app: Application, run: _Prepared, context: Context, error: BaseExcep
         return move(SNOOZE, job, {"delay": microseconds(error.delay)})
     if isinstance(error, Cancelled):
         return _ended(STOP, job, error, run.began, hide=hide)
-    if isinstance(error, Interrupted) and not isinstance(error, TimedOut):
+    if isinstance(error, Interrupted) and not isinstance(error, _FAILURES):
         return move(RELEASE, job)
     return _failure(job, error, run.began, _delay(run.task, job, error), hide)
 
@@ -170,9 +177,14 @@ def _awaited(coroutine: Any) -> Any:
     return asyncio.run(coroutine)
 
 
-def timed_out(app: Application, job: StoredJob) -> Change:
-    """The change that settles a run which goes on after its time, and after it was interrupted."""
-    error = TimedOut("it has not ended within its time limit, and not when it was interrupted")
+def without_outcome(app: Application, job: StoredJob, reason: type[Interrupted] | None) -> Change:
+    """The change that settles a run which was interrupted for a reason, and has no outcome."""
+    if reason is TimedOut:
+        error: Interrupted = TimedOut("it has not ended within its time limit, and not when it was interrupted")
+    elif reason is Stopped:
+        error = Stopped("an operator stopped it")
+    else:
+        return move(RELEASE, job)
     task = app.tasks.get(job.task)
     delay = None if task is None else _delay(task, job, error)
     return _failure(job, error, time.monotonic(), delay)

@@ -72,7 +72,7 @@ class SlotThread(threading.Thread):
 
 
 class Slots:
-    """A fixed number of slots behind one line of runs.
+    """A number of slots behind one line of runs.
 
     Threads begin when they are first needed, and so does the event loop: who runs ``async def`` tasks alone has no
     threads but that of the loop, and who runs none has no loop.
@@ -102,6 +102,13 @@ class Slots:
             self._line.extend(runs)
             self._advance()
 
+    def resize(self, number: int) -> None:
+        """So many slots from now on; where there are fewer than before, what runs goes on."""
+        with self._lock:
+            self._free += number - self.number
+            self.number = number
+            self._advance()
+
     def waiting(self) -> int:
         """How many runs have not begun."""
         return len(self._line)
@@ -126,10 +133,10 @@ class Slots:
 
     def _advance(self) -> None:
         """Begins what is first in line, as far as slots are free."""
-        while self._free and self._line and self._line[0].on_loop:
+        while self._free > 0 and self._line and self._line[0].on_loop:
             self._free -= 1
             self._begin_on_loop(self._line.popleft())
-        if self._free and self._line and not self._is_rousing:
+        if self._free > 0 and self._line and not self._is_rousing:
             self._rouse()
 
     def _rouse(self) -> None:
@@ -161,7 +168,7 @@ class Slots:
 
     def _next_in_line(self) -> Run | None:
         run: Run | None = None
-        if self._free and self._line and not self._line[0].on_loop:
+        if self._free > 0 and self._line and not self._line[0].on_loop:
             self._free -= 1
             run = self._line.popleft()
         self._advance()

@@ -13,11 +13,11 @@ from longshore.application import Application
 from longshore.contract import Change, StoredJob
 from longshore.errors import StoreError
 from longshore.guard import Guard
-from longshore.holders import Lease, worker_topic
+from longshore.holders import Doing, Lease, worker_topic
 from longshore.worker.courier import Courier
 from longshore.worker.ear import Ear
 from longshore.worker.heartbeat import Heartbeat
-from longshore.worker.performing import perform, perform_async, timed_out
+from longshore.worker.performing import perform, perform_async, without_outcome
 from longshore.worker.runs import Run
 from longshore.worker.settings import WorkerSettings
 from longshore.worker.slots import Slots, Ways
@@ -45,10 +45,10 @@ class Worker:
         self._lease = Lease(
             settings.lease,
             queues=settings.queues,
-            slots=settings.slots,
             tasks=lambda: app.tasks,
             release=settings.release,
             doing=self._doing,
+            has_inbox=True,
             announce=announce,
         )
         self._apart: Apart | None = None
@@ -125,8 +125,8 @@ class Worker:
         """Begins the same and returns at once: for signal handlers. ``now`` interrupts what runs without waiting."""
         self._drain(0.0 if now else self._settings.drain)
 
-    def _doing(self) -> tuple[str, int]:
-        return self._courier.doing() if self._courier else ("starting", 0)
+    def _doing(self) -> Doing:
+        return self._courier.doing() if self._courier else Doing("starting", self._settings.slots)
 
     def _drain(self, seconds: float) -> None:
         self._is_stopping = True
@@ -150,7 +150,7 @@ class Worker:
             self._settings,
             lambda: frozenset(self._app.tasks),
             self._make_run,
-            partial(timed_out, self._app),
+            partial(without_outcome, self._app),
         )
         courier.claiming.check(store.driver.limits.claims)
         ways = Ways(partial(perform, self._app), partial(perform_async, self._app), self._perform_apart)
