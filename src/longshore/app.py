@@ -24,6 +24,7 @@ from longshore.guard import DEFAULT_MAX_PAYLOAD, Guard
 from longshore.ids import IdMaker
 from longshore.jobs import Job
 from longshore.locks import Locking
+from longshore.remote import Commands, Remote
 from longshore.resources import Resources
 from longshore.retry import Retry
 from longshore.tasks import DEFAULT_QUEUE, Call, Configured, Executor, Options, Task
@@ -73,6 +74,7 @@ class Longshore(Locking):
         **options: Any,
     ) -> None:
         self.tasks: dict[str, Task[..., Any]] = {}
+        self.commands = Commands()
         self.resources = Resources()
         self._strict = strict
         self._connection = Connection(
@@ -268,6 +270,15 @@ class Longshore(Locking):
             settings["weights"] = queues
         names = (queues,) if isinstance(queues, str) else tuple(queues)
         return Worker(self, worker_settings(queues=names, slots=slots, **settings))
+
+    def command(self, function: Callable[P, R], /) -> Callable[P, R]:
+        """Has workers call a function, in their own process, when they are told to: ``app.remote.send("name", …)``."""
+        return self.commands.register(function)
+
+    @property
+    def remote(self) -> Remote:
+        """What sends commands to living workers."""
+        return Remote(self.store)
 
     @property
     def admin(self) -> Admin:

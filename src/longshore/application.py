@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, Protocol
 
 from longshore.codecs import TypedCodec
@@ -21,6 +22,10 @@ class Application(Protocol):
 
     @property
     def tasks(self) -> Mapping[str, Task[..., Any]]: ...
+
+    @property
+    def commands(self) -> Mapping[str, Callable[..., Any]]:
+        """What workers can be told to do, by name."""
 
     @property
     def store(self) -> Guard:

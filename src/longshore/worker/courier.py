@@ -26,7 +26,7 @@ from longshore.worker.claiming import Claiming
 from longshore.worker.course import Course
 from longshore.worker.deadlines import Deadlines
 from longshore.worker.ledger import UNFIT, Ledger
-from longshore.worker.performing import Cancelled, Interrupted, TimedOut
+from longshore.worker.performing import Cancelled, Interrupted
 from longshore.worker.runs import Run
 from longshore.worker.settings import WorkerSettings
 from longshore.worker.slots import Slots

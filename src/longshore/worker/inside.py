@@ -16,12 +16,12 @@ import msgspec
 from msgspec import Struct
 
 from longshore.contract import Change, StoredJob
-from longshore.worker.performing import Cancelled, Interrupted, TimedOut, perform
+from longshore.worker.performing import Cancelled, Interrupted, Stopped, TimedOut, perform
 
 if TYPE_CHECKING:
     from multiprocessing.connection import Connection
 
-_REASONS: Final = {reason.__name__: reason for reason in (Interrupted, Cancelled, TimedOut)}
+_REASONS: Final = {reason.__name__: reason for reason in (Interrupted, Cancelled, Stopped, TimedOut)}
 _SIGNAL: Final = signal.SIGURG
 """By which a reason arrives in the main thread: ignored by default, and hardly used for anything else."""
 _AGAIN: Final = 0.05

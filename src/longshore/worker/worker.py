@@ -14,9 +14,11 @@ from longshore.contract import Change, StoredJob
 from longshore.errors import StoreError
 from longshore.guard import Guard
 from longshore.holders import Doing, Lease, worker_topic
+from longshore.worker.controls import Controls
 from longshore.worker.courier import Courier
 from longshore.worker.ear import Ear
 from longshore.worker.heartbeat import Heartbeat
+from longshore.worker.inbox import Inbox
 from longshore.worker.performing import perform, perform_async, without_outcome
 from longshore.worker.runs import Run
 from longshore.worker.settings import WorkerSettings
@@ -182,25 +184,29 @@ class Worker:
         assert self._courier is not None
         courier = self._courier
         heartbeat = Heartbeat(self._app.another_store, self._lease, courier, self._settings)
+        inbox = Inbox(store, self._lease, Controls(courier), self._app.commands, look_every=self._settings.heartbeat)
+
+        def look() -> None:
+            courier.look_at_held()
+            inbox.hint()
+
         ears = [
             Ear("jobs", store, [f"queue:{queue}" for queue in self._settings.queues], courier.hint),
-            Ear("control", store, [worker_topic(self._lease.holder)], courier.look_at_held),
+            Ear("control", store, [worker_topic(self._lease.holder)], look),
         ]
-        heartbeat.start()
-        for ear in ears:
-            ear.start()
+        threads: list[Ear | Inbox | Heartbeat] = [*ears, inbox, heartbeat]
+        for thread in threads:
+            thread.start()
         try:
             courier.run()
         finally:
-            for ear in ears:
-                ear.stop()
-            heartbeat.stop()
+            for thread in threads:
+                thread.stop()
             courier.slots.stop()
             if self._apart is not None:
                 self._apart.close()
-            for ear in ears:
-                ear.join()
-            heartbeat.join()
+            for thread in threads:
+                thread.join()
             self._leave(store)
 
     def _leave(self, store: Guard) -> None:
