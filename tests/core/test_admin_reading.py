@@ -11,7 +11,7 @@ from core.working import work
 from longshore import Longshore, State
 from longshore.contract import NewJob
 from longshore.errors import InvalidValue
-from longshore.holders import Lease, rescue
+from longshore.holders import Doing, Lease, rescue
 from longshore.testing.clock import ManualClock
 
 __all__ = ["app"]
@@ -133,7 +133,7 @@ class TestLists:
 
 class TestWorkers:
     def lease(self, app: Longshore, *queues: str, tasks: tuple[str, ...] = ()) -> Lease:
-        lease = Lease(60, queues=queues, slots=3, tasks=lambda: tasks)
+        lease = Lease(60, queues=queues, tasks=lambda: tasks, doing=lambda: Doing(slots=3))
         lease.begin(app.store)
         return lease
 
