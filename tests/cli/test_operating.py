@@ -13,7 +13,7 @@ import pytest
 from cli.conftest import APP, Say
 from longshore import Longshore
 from longshore.contract import Claim
-from longshore.holders import Lease
+from longshore.holders import Doing, Lease
 
 TESTS = Path(__file__).parent.parent
 READING = [
@@ -28,7 +28,7 @@ READING = [
 
 
 def lease(app: Longshore, *queues: str) -> Lease:
-    held = Lease(60, queues=queues, slots=2, tasks=lambda: ["add"])
+    held = Lease(60, queues=queues, tasks=lambda: ["add"], doing=lambda: Doing(slots=2))
     held.begin(app.store)
     return held
 

@@ -12,7 +12,7 @@ from core.broken_line import HOLDS, LOSES_ANSWER, LOSES_CALL, BrokenLine
 from longshore.contract import SECOND, Answer, Change, Claim, Outcome, State, StoredJob, Where
 from longshore.errors import LeaseLost, Unavailable
 from longshore.guard import Guard
-from longshore.holders import KIND, HolderRecord, Lease, Rescued, end_lease, lapsed_holders, rescue
+from longshore.holders import KIND, Doing, HolderRecord, Lease, Rescued, end_lease, lapsed_holders, rescue
 from longshore.info import info_of
 from longshore.memory import MemoryDriver
 from longshore.memory_store import MemoryStore
@@ -26,7 +26,7 @@ LENGTH = 60.0
 @pytest.fixture
 def lease(store: Guard, clock: ManualClock) -> Lease:
     """A lease that has begun; the process's own clock is the store's."""
-    lease = Lease(LENGTH, queues=(QUEUE,), slots=4, monotonic=lambda: clock() / SECOND)
+    lease = Lease(LENGTH, queues=(QUEUE,), doing=lambda: Doing(slots=4), monotonic=lambda: clock() / SECOND)
     lease.begin(store)
     return lease
 

@@ -6,7 +6,7 @@ import os
 import signal
 import sys
 import threading
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from contextlib import suppress
 from multiprocessing import get_context
 from multiprocessing.connection import wait
@@ -17,7 +17,7 @@ import msgspec
 from longshore.application import Application
 from longshore.contract import Change
 from longshore.errors import ConfigurationError, LongshoreError
-from longshore.worker.inside import Answer, Orders, live_apart
+from longshore.worker.inside import BEGUN, Answer, Orders, live_apart
 from longshore.worker.performing import Interrupted, failed
 from longshore.worker.runs import Run
 
@@ -26,6 +26,8 @@ if TYPE_CHECKING:
     from multiprocessing.context import ForkServerProcess
 
 _SERVER: Final = get_context("forkserver")
+_START: Final = 60.0
+"""Seconds within which a process must be ready to run: the application's modules are imported by then."""
 # What tells how a process ended can be read once, and starting one reads it of all others.
 _ONE_AT_A_TIME: Final = threading.Lock()
 
@@ -49,7 +51,7 @@ class Apart:
     def perform(self, run: Run) -> Change | None:
         """Runs the job's task in a new process, and gives the change that settles the run; None: it was interrupted."""
         process = OwnProcess(self._grace)
-        if not run.begin(process):
+        if not run.begin(process, now=False):
             return None
         try:
             orders = self._orders(run)
@@ -57,7 +59,7 @@ class Apart:
             return failed(self._app, run.job, error)
         self._processes.add(process)
         try:
-            answer = process.live(orders)
+            answer = process.live(orders, run.start_clock)
         except OSError as error:
             return failed(self._app, run.job, ProcessDied(f"no process could be started: {error}"))
         finally:
@@ -94,8 +96,10 @@ class OwnProcess:
         self._is_over = False
         self.fate = ""
 
-    def live(self, orders: Orders) -> Answer | None:
-        """Starts it, and waits until it has ended; gives its answer. None: it died without one, `fate` tells how."""
+    def live(self, orders: Orders, begun: Callable[[], None]) -> Answer | None:
+        """Starts it, and waits until it has ended; gives its answer. None: it died without one, `fate` tells how.
+
+        ``begun`` is called when the task begins there."""
         pipe, theirs = _SERVER.Pipe()
         process = _SERVER.Process(
             target=live_apart, args=(theirs, msgspec.msgpack.encode(orders)), name="longshore-run"
@@ -108,7 +112,11 @@ class OwnProcess:
             self._pipe, self._process = pipe, process
             if self._reason is not None:
                 self._tell(self._reason)
-        answer = _received(pipe)
+        if pipe.poll(_START):
+            answer = self._received(pipe, begun)
+        else:
+            answer = Answer(problem=f"the process of the run was not ready within {_START:g} s")
+            self.signal(signal.SIGKILL)
         wait([process.sentinel])
         with self._lock:
             self._is_over = True
@@ -140,6 +148,16 @@ class OwnProcess:
                     os.kill(self._process.pid, number)
             return True
 
+    def _received(self, pipe: Connection, begun: Callable[[], None]) -> Answer | None:
+        try:
+            while data := pipe.recv_bytes():
+                if data != BEGUN:
+                    return msgspec.msgpack.decode(data, type=Answer)
+                begun()
+        except (EOFError, OSError):
+            pass
+        return None
+
     def _tell(self, reason: type[Interrupted]) -> None:
         assert self._pipe is not None
         with suppress(OSError):
@@ -147,13 +165,6 @@ class OwnProcess:
         self._killer = threading.Timer(self._grace, self.signal, (signal.SIGKILL,))
         self._killer.daemon = True
         self._killer.start()
-
-
-def _received(pipe: Connection) -> Answer | None:
-    try:
-        return msgspec.msgpack.decode(pipe.recv_bytes(), type=Answer)
-    except (EOFError, OSError):
-        return None
 
 
 def _fate(code: int | None) -> str:

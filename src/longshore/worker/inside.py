@@ -25,6 +25,8 @@ _REASONS: Final = {reason.__name__: reason for reason in (Interrupted, Cancelled
 _SIGNAL: Final = signal.SIGURG
 """By which a reason arrives in the main thread: ignored by default, and hardly used for anything else."""
 _AGAIN: Final = 0.05
+BEGUN: Final = b"begun"
+"""What is said over the pipe when the task begins: its time runs from then."""
 _MEGABYTE: Final = 1024 * 1024
 
 
@@ -58,19 +60,20 @@ def live_apart(pipe: Connection, encoded: bytes) -> None:
     answer = Answer()
     with suppress(Interrupted):  # It may arrive anywhere from here on.
         interruption.begin()
-        answer = _performed(orders)
+        answer = _performed(orders, pipe)
         interruption.end()
     with suppress(OSError):  # The worker is gone, and the run void.
         pipe.send_bytes(msgspec.msgpack.encode(answer))
 
 
-def _performed(orders: Orders) -> Answer:
+def _performed(orders: Orders, pipe: Connection) -> Answer:
     try:
         app = _application(orders)
     except Exception as error:  # noqa: BLE001 - the application's modules may raise anything
         return Answer(problem=f"{orders.module} could not be imported there: {type(error).__name__}: {error}")
     if orders.url is not None:
         app.use(orders.url)
+    pipe.send_bytes(BEGUN)
     try:
         return Answer(perform(app, orders.job))
     finally:

@@ -57,11 +57,16 @@ class Run:
             if self.place is not None:
                 self.place.interrupt(self, reason)
 
-    def begin(self, place: Place) -> bool:
-        """Begins here, unless it was interrupted before."""
-        self.began = time.monotonic()
+    def begin(self, place: Place, *, now: bool = True) -> bool:
+        """Begins here, unless it was interrupted before; its time runs from now, or from `start_clock`."""
+        if now:
+            self.start_clock()
         self.place = place
         return self.reason is None
+
+    def start_clock(self) -> None:
+        """Its task begins to run."""
+        self.began = time.monotonic()
 
     def seconds(self) -> float:
         """How long it has been on."""
