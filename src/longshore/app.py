@@ -3,19 +3,18 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from functools import partial
-from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec, Self, TypeVar, overload
+from typing import TYPE_CHECKING, Any, ParamSpec, Self, TypeVar
 
 from longshore import registry
 from longshore.admin import Admin
 from longshore.codecs import JSON, Choice, Codec, TypedCodec, is_native
 from longshore.codecs.json import canonical
 from longshore.connection import Connection
-from longshore.context import Context
 from longshore.contract import EVERY, By, Clock, Features, State, Where
-from longshore.declaring import TaskDecorator
+from longshore.declaring import Declaring
 from longshore.durations import Seconds
 from longshore.enqueuing import check_call, enqueue_calls, enqueue_each
 from longshore.errors import InvalidValue, LongshoreError, UnknownTask
@@ -26,10 +25,9 @@ from longshore.jobs import Job
 from longshore.locks import Locking
 from longshore.remote import Commands, Remote
 from longshore.resources import Resources
-from longshore.retry import Retry
-from longshore.tasks import DEFAULT_QUEUE, Call, Configured, Executor, Options, Task
+from longshore.tasks import DEFAULT_QUEUE, Call, Configured, Options, Task
 from longshore.telling import Post, TellingCodecs
-from longshore.unique import Uniqueness, slot_of
+from longshore.unique import slot_of
 from longshore.worker.settings import worker_settings
 from longshore.worker.worker import Worker
 
@@ -38,10 +36,9 @@ if TYPE_CHECKING:
 
 P = ParamSpec("P")
 R = TypeVar("R")
-_DEFAULT_RETRY = Retry()
 
 
-class Longshore(Locking):
+class Longshore(Declaring, Locking):
     """An application: its tasks, and the store that its jobs are in.
 
     The store is opened when it is first needed, not before, and again in a forked child.
@@ -100,73 +97,6 @@ class Longshore(Locking):
 
     def __exit__(self, *_: object) -> None:
         self.close()
-
-    @overload
-    def task(self, function: Callable[Concatenate[Context, P], Awaitable[R]], /) -> Task[P, R]: ...
-    @overload
-    def task(self, function: Callable[Concatenate[Context, P], R], /) -> Task[P, R]: ...
-    @overload
-    def task(self, function: Callable[P, Awaitable[R]], /) -> Task[P, R]: ...
-    @overload
-    def task(self, function: Callable[P, R], /) -> Task[P, R]: ...
-    @overload
-    def task(
-        self,
-        /,
-        *,
-        name: str | None = None,
-        queue: str = DEFAULT_QUEUE,
-        priority: int = 0,
-        retry: Retry = _DEFAULT_RETRY,
-        timeout: Seconds | None = None,
-        executor: Executor = "thread",
-        memory: float | None = None,
-        strict: bool | None = None,
-        unique: Uniqueness | None = None,
-        codec: Codec[Any] | str | None = None,
-        secret: Iterable[str] = (),
-    ) -> TaskDecorator: ...
-    def task(
-        self,
-        function: Any = None,
-        /,
-        *,
-        name: str | None = None,
-        queue: str = DEFAULT_QUEUE,
-        priority: int = 0,
-        retry: Retry = _DEFAULT_RETRY,
-        timeout: Seconds | None = None,
-        executor: Executor = "thread",
-        memory: float | None = None,
-        strict: bool | None = None,
-        unique: Uniqueness | None = None,
-        codec: Codec[Any] | str | None = None,
-        secret: Iterable[str] = (),
-    ) -> Any:
-        """Registers a function as a task.
-
-        Args:
-            name: under which its jobs are stored; the function's own by default. A second one of a name is an error.
-            queue: where its jobs go.
-            priority: of its jobs, higher first.
-            retry: how it is retried.
-            timeout: how long a run may take: then it is interrupted, and the attempt has failed.
-            executor: ``process``: each run has a process of its own, so that its limits hold and its crash is its own.
-            memory: megabytes that such a process may take.
-            strict: whether a run must call `Context.complete`: to return without is a failure.
-            unique: whether and how long another call of it is the same job.
-            codec: how its arguments and results are stored, if not as the application's.
-            secret: names of arguments that are never shown.
-
-        Raises:
-            ConfigurationError: the name is taken, or the function cannot be a task.
-            InvalidValue: the name is not one that a store could keep.
-        """
-        choice = self._choice if codec is None else self._choice.instead(codec)
-        options = Options(queue=queue, priority=priority, unique=unique)
-        strict = self._strict if strict is None else strict
-        decorator = TaskDecorator(self, name, options, retry, timeout, executor, memory, strict, choice, secret)
-        return decorator if function is None else decorator(function)
 
     def enqueue(self, call: Call[R], *, tx: Any = None) -> Job[R]:
         """Stores a job that makes this call, and gives its handle.

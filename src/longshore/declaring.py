@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Awaitable, Callable, Iterable
 from typing import Any, Concatenate, ParamSpec, Protocol, TypeVar, overload
 
-from longshore.codecs import Choice
+from longshore.codecs import Choice, Codec
 from longshore.context import Context
 from longshore.durations import Seconds
 from longshore.errors import ConfigurationError
 from longshore.guard import check_priority, check_text
+from longshore.jobs import Job
 from longshore.retry import Retry
-from longshore.tasks import Enqueuer, Executor, Options, Task, check_function
+from longshore.tasks import DEFAULT_QUEUE, Call, Enqueuer, Executor, Options, Task, check_function
+from longshore.unique import Uniqueness
 
 P = ParamSpec("P")
 R = TypeVar("R")
+_DEFAULT_RETRY = Retry()
 
 
 class Registry(Enqueuer, Protocol):
@@ -86,3 +90,86 @@ class TaskDecorator:
         )
         self._app.tasks[name] = task
         return task
+
+
+class Declaring(ABC):
+    """The part of an application that registers tasks."""
+
+    tasks: dict[str, Task[..., Any]]
+    _choice: Choice
+    _strict: bool
+
+    @abstractmethod
+    def enqueue(self, call: Call[R], *, tx: Any = None) -> Job[R]:
+        """Stores a job that makes this call."""
+
+    @abstractmethod
+    async def aenqueue(self, call: Call[R]) -> Job[R]:
+        """The same, on an event loop."""
+
+    @overload
+    def task(self, function: Callable[Concatenate[Context, P], Awaitable[R]], /) -> Task[P, R]: ...
+    @overload
+    def task(self, function: Callable[Concatenate[Context, P], R], /) -> Task[P, R]: ...
+    @overload
+    def task(self, function: Callable[P, Awaitable[R]], /) -> Task[P, R]: ...
+    @overload
+    def task(self, function: Callable[P, R], /) -> Task[P, R]: ...
+    @overload
+    def task(
+        self,
+        /,
+        *,
+        name: str | None = None,
+        queue: str = DEFAULT_QUEUE,
+        priority: int = 0,
+        retry: Retry = _DEFAULT_RETRY,
+        timeout: Seconds | None = None,
+        executor: Executor = "thread",
+        memory: float | None = None,
+        strict: bool | None = None,
+        unique: Uniqueness | None = None,
+        codec: Codec[Any] | str | None = None,
+        secret: Iterable[str] = (),
+    ) -> TaskDecorator: ...
+    def task(
+        self,
+        function: Any = None,
+        /,
+        *,
+        name: str | None = None,
+        queue: str = DEFAULT_QUEUE,
+        priority: int = 0,
+        retry: Retry = _DEFAULT_RETRY,
+        timeout: Seconds | None = None,
+        executor: Executor = "thread",
+        memory: float | None = None,
+        strict: bool | None = None,
+        unique: Uniqueness | None = None,
+        codec: Codec[Any] | str | None = None,
+        secret: Iterable[str] = (),
+    ) -> Any:
+        """Registers a function as a task.
+
+        Args:
+            name: under which its jobs are stored; the function's own by default. A second one of a name is an error.
+            queue: where its jobs go.
+            priority: of its jobs, higher first.
+            retry: how it is retried.
+            timeout: how long a run may take: then it is interrupted, and the attempt has failed.
+            executor: ``process``: each run has a process of its own, so that its limits hold and its crash is its own.
+            memory: megabytes that such a process may take.
+            strict: whether a run must call `Context.complete`: to return without is a failure.
+            unique: whether and how long another call of it is the same job.
+            codec: how its arguments and results are stored, if not as the application's.
+            secret: names of arguments that are never shown.
+
+        Raises:
+            ConfigurationError: the name is taken, or the function cannot be a task.
+            InvalidValue: the name is not one that a store could keep.
+        """
+        choice = self._choice if codec is None else self._choice.instead(codec)
+        options = Options(queue=queue, priority=priority, unique=unique)
+        strict = self._strict if strict is None else strict
+        decorator = TaskDecorator(self, name, options, retry, timeout, executor, memory, strict, choice, secret)
+        return decorator if function is None else decorator(function)
