@@ -7,9 +7,11 @@ from longshore.app import Longshore
 from longshore.context import Context
 from longshore.contract import Features, State
 from longshore.fetching import Fetch, FetchedJob
+from longshore.grouping import Group
 from longshore.info import Attempt, JobInfo
 from longshore.jobs import Job
 from longshore.locks import Lock
+from longshore.parents import Parent
 from longshore.progress import Progress
 from longshore.replies import Replies
 from longshore.retry import (
@@ -40,6 +42,7 @@ __all__ = [
     "Fetch",
     "FetchedJob",
     "Fixed",
+    "Group",
     "Job",
     "JobInfo",
     "Linear",
@@ -47,6 +50,7 @@ __all__ = [
     "Lock",
     "Longshore",
     "Options",
+    "Parent",
     "Polynomial",
     "Progress",
     "Replies",

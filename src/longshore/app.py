@@ -30,6 +30,7 @@ from longshore.telling import Post, TellingCodecs
 from longshore.unique import slot_of
 from longshore.worker.settings import worker_settings
 from longshore.worker.worker import Worker
+from longshore.workflows import Workflows
 
 if TYPE_CHECKING:
     from longshore.aio import Awaiting
@@ -38,7 +39,7 @@ P = ParamSpec("P")
 R = TypeVar("R")
 
 
-class Longshore(Declaring, Locking):
+class Longshore(Declaring, Locking, Workflows):
     """An application: its tasks, and the store that its jobs are in.
 
     The store is opened when it is first needed, not before, and again in a forked child.

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Protocol
 
 from longshore.codecs import TypedCodec
@@ -14,6 +14,7 @@ from longshore.telling import Post
 
 if TYPE_CHECKING:
     from longshore.aio import Awaiting
+    from longshore.parents import Parent
 
 
 class Application(Protocol):
@@ -40,6 +41,9 @@ class Application(Protocol):
 
     def another_store(self) -> Guard:
         """Another connection to it, whose calls are not repeated."""
+
+    def parents_of(self, identities: Sequence[str]) -> list[Parent]:
+        """How these jobs stand, and what they returned."""
 
     @property
     def post(self) -> Post:

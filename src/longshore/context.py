@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from contextvars import ContextVar, Token
 from functools import partial
 from typing import TYPE_CHECKING, Any, ClassVar, Generic, Protocol, Self, TypeVar
@@ -19,6 +20,8 @@ from longshore.telling import Cursor, Post, Voice, packed
 
 if TYPE_CHECKING:
     from typing_extensions import TypeVar as TypeVarWithDefault
+
+    from longshore.parents import Parent
 
     S_contra = TypeVarWithDefault("S_contra", contravariant=True, default=object)
 else:
@@ -43,6 +46,9 @@ class Owner(Protocol):
     @property
     def resources(self) -> Resources:
         """What it gives to its tasks."""
+
+    def parents_of(self, identities: Sequence[str]) -> list[Parent]:
+        """How these jobs stand, and what they returned."""
 
     def telling_codec(self, task: str, kind: Any = None) -> TypedCodec[Any]:
         """How replies and cursors of a task are stored, and read."""
@@ -121,6 +127,10 @@ class Context(Generic[S_contra]):
     def crashes(self) -> int:
         """How often a worker died while it ran this job."""
         return self._job.crashes
+
+    def parents(self) -> list[Parent]:
+        """The jobs that this one waited for, in the order in which it names them, with their results or errors."""
+        return self._app.parents_of(self._job.parents)
 
     def resource(self, kind: type[T]) -> T:
         """What was given to the application as a resource of this type.

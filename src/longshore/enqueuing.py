@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Sequence
-from hashlib import blake2b
-from typing import Any, Final, TypeAlias
+from typing import Any, Final
 
+from longshore.bonding import BoundBulk, Enqueued
 from longshore.contract import Change, Fields, Inserted, Insertion, NewJob, Outcome, State, StoredJob, Where
 from longshore.errors import (
     IdConflict,
     InvalidValue,
-    LongshoreError,
     PartialInsert,
     StoreError,
     Unavailable,
@@ -19,14 +18,12 @@ from longshore.errors import (
 )
 from longshore.guard import Guard
 from longshore.states import EDIT
-from longshore.tasks import Call, Task, new_job
+from longshore.tasks import Call, Task, digest_of, new_job
 from longshore.unique import Rule
 
 _log = logging.getLogger("longshore")
 _TIMES: Final = 100
 """How often a key may change hands, or its holder its state, while one call looks at it."""
-Enqueued: TypeAlias = "str | LongshoreError"
-"""The id of the job that stands for a call, or why there is none."""
 
 
 def enqueue_calls(
@@ -40,7 +37,9 @@ def enqueue_calls(
     """
     for call in calls:
         check_call(call)
-    jobs = [new_job(call, call.options.id or make_id(), _digest(call)) for call in calls]
+    jobs = [new_job(call, call.options.id or make_id(), digest_of(call)) for call in calls]
+    if any(call.options.bonds for call in calls):
+        return BoundBulk(store, calls, jobs, _Held(store, tx).settle, tx).store_all()
     held = _Held(store, tx)
     return [
         job.id if answer.outcome is Insertion.INSERTED else held.settle(call, job, answer)
@@ -57,12 +56,6 @@ def check_call(call: object) -> None:
     if not isinstance(call, Call):
         made = f"{call.name}.call(…)" if isinstance(call, Task) else "task.call(…)"
         raise InvalidValue(f"expected a call, made by {made}; got {type(call).__qualname__} {call!r}")
-
-
-def _digest(call: Call[Any]) -> bytes:
-    return blake2b(
-        call.fingerprint or call.payload, digest_size=16, key=call.task.encode(errors="replace")[:64]
-    ).digest()
 
 
 def enqueue_each(store: Guard, calls: Sequence[Call[Any]], make_id: Callable[[], str]) -> list[str | Exception]:

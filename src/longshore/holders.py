@@ -36,6 +36,7 @@ from longshore.contract import (
 )
 from longshore.durations import microseconds
 from longshore.errors import LeaseLost
+from longshore.following import STEPS, ended, follow
 from longshore.guard import Guard
 from longshore.ids import IdMaker
 from longshore.info import Attempt, ended_topic
@@ -254,17 +255,19 @@ def rescue(store: Guard, holder: str, *, by: str, lease: Duration) -> Rescued | 
     if store.write([Write(KIND, holder, claim, 0, lease)])[0] is None:
         return None
     now = store.now()
-    pending = ended = 0
+    pending = over = 0
     for jobs in _batches(store, holder):
-        moved = [(job, change) for job, change, _ in _moved(store, jobs, now)]
+        answered = list(_moved(store, jobs, now))
+        moved = [(job, change) for job, change, _ in answered]
         again = [job for job, change in moved if change.to is State.PENDING]
         pending += len(again)
-        ended += len(moved) - len(again)
+        over += len(moved) - len(again)
         store.wake(
             sorted({f"queue:{job.queue}" for job in again})
             + [ended_topic(job.id) for job, change in moved if change.to is not State.PENDING]
         )
-    return Rescued(pending, ended)
+        follow(store, (ended(job, answer) for job, _, answer in answered), most=STEPS)
+    return Rescued(pending, over)
 
 
 def _moved(store: Guard, jobs: list[StoredJob], now: Instant) -> Iterator[tuple[StoredJob, Change, Answer]]:

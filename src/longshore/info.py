@@ -52,6 +52,10 @@ class JobInfo(Struct, frozen=True, kw_only=True):
     attempts: tuple[Attempt, ...]
     """The last 20 runs that did not succeed, oldest first; there were ``tries`` in all."""
     tries: int
+    parents: tuple[str, ...] = ()
+    """The ids of the jobs that it waits for, or waited for."""
+    key: str | None = None
+    group: str | None = None
 
     @property
     def error(self) -> str | None:
@@ -81,6 +85,9 @@ def info_of(job: StoredJob, now: Instant) -> JobInfo:
         progress=progress_in(job.notes),
         attempts=tuple(map(attempt_of, job.attempts)),
         tries=job.tries,
+        parents=job.parents,
+        key=job.key,
+        group=job.group,
     )
 
 

@@ -6,12 +6,14 @@ import inspect
 from collections.abc import Callable, Iterable, Mapping
 from datetime import datetime
 from functools import partial
+from hashlib import blake2b
 from typing import Any, Generic, Literal, ParamSpec, Protocol, TypeAlias, TypeGuard, TypeVar, get_args
 
 from msgspec import UNSET, Struct, UnsetType
 from msgspec.structs import replace
 
 from longshore.arguments import Arguments, hints_of, result_codec, unreadable_call
+from longshore.bonds import Bonds, Named, Parent, bonds_of, several
 from longshore.codecs import JSON, Choice, TypedCodec, is_native
 from longshore.contract import SECOND, NewJob, StoredJob, UniqueScope
 from longshore.durations import Seconds, instant, microseconds
@@ -49,6 +51,8 @@ class Options(Struct, frozen=True):
     max_attempts: int | UnsetType | None = UNSET
     notes: Mapping[str, Any] = {}
     unique: Uniqueness | None = None
+    bonds: Bonds | None = None
+    """What ties the job to others."""
 
 
 class Call(Struct, Generic[R], frozen=True, gc=False):
@@ -172,6 +176,15 @@ class Task(Generic[P, R]):
         max_attempts: int | UnsetType | None = UNSET,
         notes: Mapping[str, Any] | None = None,
         unique: Uniqueness | UnsetType | None = UNSET,
+        after: Parent | Iterable[Parent] = (),
+        lax: bool = False,
+        if_parent_fails: Literal["cancel", "wait"] = "cancel",
+        key: str | None = None,
+        turns: int = 1,
+        group: str | Named | None = None,
+        on_success: Call[Any] | None = None,
+        on_failure: Call[Any] | None = None,
+        on_end: Call[Any] | None = None,
     ) -> Configured[P, R]:
         """The same task, enqueued otherwise.
 
@@ -185,6 +198,16 @@ class Task(Generic[P, R]):
             max_attempts: how often it may run; None for no limit.
             notes: a JSON object that is kept with the job.
             unique: a `Unique`, `Debounce` or `Throttle`; None for as many jobs as there are calls.
+            after: it waits until these have ended, its parents: jobs, ids, or other calls of the same `enqueue_many`;
+                at most 1,000. One that is not stored counts as one that has succeeded.
+            lax: it runs however its parents end.
+            if_parent_fails: whether it is cancelled when a parent ends other than by success, or waits until somebody
+                retries the parent.
+            key: of all jobs with it one runs at a time, in order of insertion, through all retries.
+            turns: so many of a key run at a time, not one.
+            group: of which it is a member; see `Longshore.group`.
+            on_success, on_failure, on_end: calls that become jobs of their own when it has succeeded, has ended
+                otherwise, or has ended at all.
         """
         own = self._options
         options = replace(
@@ -198,6 +221,7 @@ class Task(Generic[P, R]):
             max_attempts=max_attempts,
             notes=notes or {},
             unique=own.unique if unique is UNSET else unique,
+            bonds=bonds_of(several(after), lax, if_parent_fails, key, turns, group, (on_success, on_failure, on_end)),
         )
         return Configured(self, options)
 
@@ -311,6 +335,13 @@ def _check_options(options: Options, slot: Slot | None) -> None:
         raise InvalidValue(f"notes must be a JSON object: texts as keys, JSON values; they are {notes!r}")
     if slot and slot.rule is Rule.DEBOUNCE and (options.delay or options.at):
         raise InvalidValue("a debounced call is due after its own wait: give neither delay nor at")
+
+
+def digest_of(call: Call[Any]) -> bytes:
+    """By what a repeat of the call is told from another call under its id."""
+    return blake2b(
+        call.fingerprint or call.payload, digest_size=16, key=call.task.encode(errors="replace")[:64]
+    ).digest()
 
 
 def _is_length(expires: Seconds | datetime | None) -> TypeGuard[Seconds]:

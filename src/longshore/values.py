@@ -68,10 +68,12 @@ class UniqueScope(IntEnum):
 
 
 class IfParentFails(IntEnum):
-    """What becomes of a job that is not lax when a parent ends other than by success."""
+    """What becomes of a job that is not lax when a parent ends other than by success. No driver looks into it."""
 
     CANCEL = 1
     WAIT = 2  # It waits until somebody retries the parent.
+    REMOVE = 3  # It is removed, as if it had never been: a call for the parent's success, or, lax, for its end.
+    RUN = 4  # Only then it runs; else it is removed: a call for the parent's failure.
 
 
 class NewJob(Struct, frozen=True, gc=False):

@@ -30,6 +30,7 @@ from longshore.contract import (
 )
 from longshore.durations import Seconds, microseconds
 from longshore.errors import InvalidValue
+from longshore.following import descendants, ended, follow, removed
 from longshore.guard import MAX_TEXT_BYTES, check_text
 from longshore.holders import worker_topic
 from longshore.info import ended_topic
@@ -100,12 +101,19 @@ class Acting(Reading):
         now = self._store.now()
         return self._apply(ids, lambda job: _retry(job, fields, max_attempts, now))
 
-    def cancel(self, ids: Several, *, force: bool = False) -> list[Fate]:
+    def cancel(self, ids: Several, *, force: bool = False, subtree: bool = False) -> list[Fate]:
         """Cancels jobs: at once if nobody runs them; a running one is ASKED to end.
 
-        With ``force`` a running one is cancelled at once too: its run is void, whatever it still does.
+        With ``force`` a running one is cancelled at once too: its run is void, whatever it still does. With ``subtree``
+        all that wait for them, or were waiting, are cancelled too, children before their parents, and answered after
+        those that were named; not the calls at their ends, which are made.
         """
-        return self._apply(ids, lambda job: _cancel(job, force=force))
+        named = _unique(ids)
+        unended = [] if not subtree else descendants(self._store, named)
+        fates = {
+            fate.id: fate for fate in self._apply([*reversed(unended), *named], lambda job: _cancel(job, force=force))
+        }
+        return [fates[identity] for identity in (*named, *unended)]
 
     def edit(
         self,
@@ -149,8 +157,10 @@ class Acting(Reading):
         wanted = _unique(ids)
         fates: dict[str, Fate] = {}
         for batch in _batches(wanted):
+            before = {job.id: job for job in self._store.each(Where(ids=batch), body=False)}
             gone = self._store.delete(Where(ids=batch), limit=len(batch))
             fates |= {identity: Fate(identity, Verdict.DONE) for identity in gone}
+            follow(self._store, [removed(before[identity]) for identity in gone if identity in before])
             left = tuple(identity for identity in batch if identity not in fates)
             kept = self._store.each(Where(ids=left), body=False) if left else ()
             fates |= {job.id: Fate(job.id, Verdict.REFUSED, job.state) for job in kept}
@@ -234,6 +244,9 @@ class Acting(Reading):
             topics |= dict.fromkeys(_topics(step, answer))
         if topics:
             self._store.wake(list(topics))
+        follow(
+            self._store, [ended(stored[step.change.id], answer) for step, answer in zip(steps, answers, strict=True)]
+        )
         return tuple(step.change.id for step, answer in zip(steps, answers, strict=True) if _was_moved(answer))
 
     def _fate(self, step: _Step, answer: Answer) -> Fate:

@@ -11,6 +11,7 @@ from typing import Final
 from longshore.application import Application
 from longshore.contract import ENDED, Answer, Change, Outcome, State, StoredJob
 from longshore.errors import LeaseLost, StoreError
+from longshore.following import ended, follow
 from longshore.guard import Guard
 from longshore.holders import Lease
 from longshore.info import ended_topic
@@ -59,6 +60,7 @@ def run_and_settle(app: Application, job: StoredJob) -> list[BaseException]:
             errors[-1] if errors else None
         )
     _tell(app.store, job, change, answer)
+    follow(app.store, [ended(job, answer)])
     return errors
 
 

@@ -13,6 +13,7 @@ from typing import Final
 from longshore.application import Application
 from longshore.contract import ENDED, HELD, Answer, Change, Claim, Claimed, Fields, Outcome, State, StoredJob, Where
 from longshore.errors import LeaseLost, StoreError, Unavailable
+from longshore.following import Follower, ended, follow
 from longshore.guard import Guard
 from longshore.holders import Lease
 from longshore.info import ended_topic
@@ -70,6 +71,7 @@ class Hold:
                 raise
             with self._lock:
                 self._held |= {job.id: job for job in claimed.jobs}
+            self._follow_expired(claimed.expired)
         if claimed.jobs:
             self._keep()
         return claimed
@@ -93,7 +95,9 @@ class Hold:
             self._forget(change.id, change.generation)
             raise _not_held(change.id)
         if change.to not in HELD:
-            self._tell(change, answer, self._forget(change.id, change.generation))
+            job = self._forget(change.id, change.generation)
+            self._tell(change, answer, job)
+            self._follow(job, answer)
         return answer
 
     def look(self, job: StoredJob) -> StoredJob:
@@ -163,6 +167,21 @@ class Hold:
             except StoreError as error:
                 _log.warning("nobody was woken: %s", error)
 
+    def _follow(self, job: StoredJob | None, answer: Answer) -> None:
+        if job is not None and (end := ended(job, answer)) is not None:
+            try:
+                follow(self.store, [end])
+            except StoreError as error:
+                _log.warning("what follows from the end of %s is done by upkeep: %s", job.id, error)
+
+    def _follow_expired(self, identities: Sequence[str]) -> None:
+        follower = Follower(self.store)
+        follower.meet(identities)
+        try:
+            follower.finish()
+        except StoreError as error:
+            _log.warning("what follows from %d jobs that expired is done by upkeep: %s", len(identities), error)
+
     # The thread that keeps the lease while anything is held.
 
     def _keep(self) -> None:
@@ -230,7 +249,7 @@ class Hold:
             with self._lock:
                 known = {job.id: job.generation for job in self._held.values()}
             unknown = [job for job in held if known.get(job.id) != job.generation]
-            store.update([_back(job) for job in unknown])
+            follow(store, map(ended, unknown, store.update([_back(job) for job in unknown])))
             self._is_unsure = False
 
     def _hand_back(self, store: Guard, identity: str, generation: int) -> None:
@@ -247,9 +266,11 @@ class Hold:
         found = store.each(Where(ids=tuple(job.id for job in jobs)), body=False)
         runs = {(job.id, job.generation, job.holder) for job in jobs}
         ours = [job for job in found if (job.id, job.generation, job.holder) in runs]
-        for job, answer in zip(ours, store.update([_back(job) for job in ours]), strict=True):
+        answers = store.update([_back(job) for job in ours])
+        for job, answer in zip(ours, answers, strict=True):
             topic = ended_topic(job.id) if answer.state in ENDED else f"queue:{job.queue}"
             store.wake([topic])
+        follow(store, map(ended, ours, answers))
 
     def _let_go(self, store: Guard) -> None:
         with self._lock:

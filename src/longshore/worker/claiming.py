@@ -44,7 +44,8 @@ class Claiming:
         self._hinted = True
 
     def again(self) -> None:
-        """What was asked for is not yet answered."""
+        """What was asked for is not yet answered, or there is more now: the next claim is made at once."""
+        self.is_empty = False
         self._next = 0.0
 
     def due_at(self, now: float) -> float:

@@ -20,7 +20,7 @@ from longshore.contract import (
 from longshore.errors import StoreError
 from longshore.guard import Guard
 from longshore.holders import Doing, Lease
-from longshore.states import RELEASE, STOP, move
+from longshore.states import RELEASE, move
 from longshore.worker.bell import Bell
 from longshore.worker.claiming import Claiming
 from longshore.worker.course import Course
@@ -162,6 +162,8 @@ class Courier:
         claims = self.claiming.claims(wanted) if wanted and (due or self._ledger.undelivered) else []
         if claims or self._ledger.undelivered:
             self._trip(claims, wanted)
+        elif not self._ledger.follower.is_done():
+            self._follow()
         elif not (self._outcomes or self._is_done()):  # The last outcome may have been one of a run that was void.
             self._bell.wait(self._time_to_sleep(wanted))
 
@@ -171,21 +173,13 @@ class Courier:
         self._cut_off()
         try:
             if self._lease.is_lost() and not self.course.is_draining:
-                self._hand_back_under_the_old_name()
+                self._ledger.hand_back_all(self._lease.holder)
                 self._lease.begin(self._store)
                 return True
         except StoreError as error:
             self._store_is_away(error)
         self._bell.wait(self._pause or _FIRST_PAUSE)
         return False
-
-    def _hand_back_under_the_old_name(self) -> None:
-        """What was claimed after it was rescued, and before it learnt that, nobody else would miss for a lease."""
-        held = self._store.each(Where(holder=self._lease.holder), body=False)
-        changes = [move(STOP if job.cancel_asked else RELEASE, job) for job in held]
-        if changes:
-            self._store.update(changes)
-            self._ledger.wake_queues()
 
     def _cut_off(self) -> None:
         """Others may run these jobs now: interrupt them here, and settle nothing."""
@@ -195,9 +189,7 @@ class Courier:
             self._left(run)
         for run in self._ledger.known.values():
             run.interrupt(Interrupted)
-        self._ledger.tally.void += len(self._ledger.known)
-        self._ledger.known.clear()
-        self._ledger.undelivered.clear()
+        self._ledger.forget_all()
         self._unsure = True
 
     def _ensure_certainty(self) -> bool:
@@ -349,8 +341,24 @@ class Courier:
         self._ledger.settle(answers)
         if claims:
             self._take(claimed)
+        self._follow()
         if not self._ledger.undelivered and (suspect := self._suspects.released()):
             self.slots.put(suspect)
+
+    def _follow(self) -> None:
+        """One step of what follows from the ends; what it gives to queues of this worker is claimed at once."""
+        follower = self._ledger.follower
+        if follower.is_done():
+            return
+        try:
+            follower.step()
+        except StoreError as error:
+            self._store_is_away(error)
+            self._bell.wait(self._pause)
+            return
+        if not follower.queues.isdisjoint(self._settings.queues):
+            self.claiming.again()
+        follower.queues.clear()
 
     def _exchange(self, changes: list[Change], claims: list[Claim], wanted: int) -> tuple[list[Answer], Claimed]:
         if not claims:
@@ -363,6 +371,7 @@ class Courier:
     def _take(self, claimed: Claimed) -> None:
         now = self._monotonic()
         self.claiming.answered(claimed, now)
+        self._ledger.follower.meet(claimed.expired)
         taken: list[Run] = []
         for job in claimed.jobs:
             if self._suspects.refuses(job):
@@ -379,7 +388,7 @@ class Courier:
     def _known(self, run: Run) -> Run:
         if earlier := self._ledger.known.get(run.job.id):
             earlier.interrupt(Interrupted)  # Somebody retried the job while it ran here.
-        self._ledger.known[run.job.id] = run
+        self._ledger.take(run)
         self.claiming.begins(run.job)
         self._deadlines.add(run)
         return run

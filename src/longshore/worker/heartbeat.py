@@ -16,7 +16,7 @@ from longshore.holders import Lease, idle_workers
 from longshore.worker.contact import Contact
 from longshore.worker.courier import Courier
 from longshore.worker.settings import WorkerSettings
-from longshore.worker.upkeep import Upkeep
+from longshore.worker.upkeep import MEND_SECONDS, Upkeep
 
 _log = logging.getLogger("longshore.worker")
 
@@ -47,8 +47,12 @@ class Heartbeat(threading.Thread):
 
     def run(self) -> None:
         """Beats until it is stopped."""
-        while not self._ended.wait(self._beat()):
-            pass
+        beat = self._monotonic() + self._beat()
+        while not self._ended.wait(min(MEND_SECONDS, max(0.0, beat - self._monotonic()))):
+            if self._monotonic() >= beat:
+                beat = self._monotonic() + self._beat()
+            elif self._store is not None:
+                self._mend(self._store)
         if self._store is not None:
             self._write_last(self._store)
 
@@ -66,6 +70,7 @@ class Heartbeat(threading.Thread):
             self._courier.claiming.crowd = idle_workers(self._store, self._settings.queues)
             self._hours.write(self._store)
             self._upkeep.work(self._store, may_rescue=partial(self._may_rescue, self._store))
+            self._upkeep.mend(self._store)
         except LeaseLost as error:
             _log.warning("%s", error)
             self._courier.look_at_held()
@@ -76,6 +81,14 @@ class Heartbeat(threading.Thread):
             _log.exception("no heartbeat")
             return self._again()
         return self._settings.heartbeat
+
+    def _mend(self, store: Guard) -> None:
+        try:
+            self._upkeep.mend(store)
+        except StoreError as error:
+            _log.warning("what follows from ends is looked at later: %s", error)
+        except Exception:  # noqa: BLE001 - the next heartbeat must come
+            _log.exception("what follows from ends is looked at later")
 
     def _write_last(self, store: Guard) -> None:
         try:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import logging
+from collections import Counter
 from typing import Final
 
-from longshore.contract import ENDED, HELD, Answer, Change, Fields, Outcome, State, StoredJob
+from longshore.contract import ENDED, HELD, Answer, Change, Fields, Outcome, State, StoredJob, Where
 from longshore.errors import LongshoreError, StoreError
+from longshore.following import Follower, ended
 from longshore.guard import Guard
 from longshore.info import ended_topic
 from longshore.states import RELEASE, STOP, move
@@ -26,31 +28,68 @@ class Ledger:
         self.tally = Tally()
         self.known: dict[str, Run] = {}
         self.undelivered: dict[str, Change] = {}
+        self.follower = Follower(store)
+        self._strangers: dict[str, StoredJob] = {}
+        self._members: Counter[str] = Counter()  # Of each group, as many as are known here.
         self._store = store
         self._queue_topics = queue_topics
 
     def is_settled(self) -> bool:
-        """Whether nothing is here."""
-        return not (self.known or self.undelivered)
+        """Whether nothing is here, and all has followed from what was."""
+        return not (self.known or self.undelivered) and self.follower.is_done()
 
     def holds(self, run: Run) -> bool:
         """Whether it is this run that is known of its job."""
         return self.known.get(run.job.id) is run
 
-    def wake_queues(self) -> None:
-        """Jobs were handed back: others may have time for them."""
-        self._announce(self._queue_topics)
+    def take(self, run: Run) -> None:
+        """A run is here."""
+        earlier, self.known[run.job.id] = self.known.get(run.job.id), run
+        if earlier is None and run.job.group is not None:
+            self._members[run.job.group] += 1
 
     def hand_back(self, job: StoredJob) -> None:
         """A job is held that does not run here; perhaps it is on its way back already."""
         on_its_way = self.undelivered.get(job.id)
         if on_its_way is None or on_its_way.generation != job.generation:
             self.undelivered[job.id] = move(STOP if job.cancel_asked else RELEASE, job)
+            self._strangers[job.id] = job
+
+    def hand_back_all(self, holder: str) -> None:
+        """What was claimed after it was rescued, and before it learnt that, nobody else would miss for a lease.
+
+        Raises:
+            StoreError: the store did not answer.
+        """
+        held = list(self._store.each(Where(holder=holder), body=False))
+        changes = [move(STOP if job.cancel_asked else RELEASE, job) for job in held]
+        if changes:
+            self.follower.add(filter(None, map(ended, held, self._store.update(changes))))
+            self._announce(self._queue_topics)
 
     def forget(self, identity: str) -> None:
         """The job is not here any more."""
         self.undelivered.pop(identity, None)
-        self.known.pop(identity, None)
+        self._strangers.pop(identity, None)
+        run = self.known.pop(identity, None)
+        if run is not None and run.job.group is not None:
+            self._members[run.job.group] -= 1
+
+    def forget_all(self) -> None:
+        """Nothing is here any more, and what it did does not count."""
+        self.tally.void += len(self.known)
+        self.known.clear()
+        self.undelivered.clear()
+        self._strangers.clear()
+        self._members.clear()
+
+    def _follow(self, identity: str, answer: Answer) -> None:
+        run = self.known.get(identity)
+        before = run.job if run else self._strangers.get(identity)
+        end = ended(before, answer) if before else None
+        # While other members of the group are here, this was not the last.
+        if end is not None and (end.releases or self._members[end.group or ""] <= 1):
+            self.follower.add([end])
 
     def deliver_again(self) -> None:
         """Sends what was sent before without an answer.
@@ -109,6 +148,7 @@ class Ledger:
             )
             return
         self.tally.settled(change, answer)
+        self._follow(change.id, answer)
         self.forget(change.id)
 
     def _still_holds(self, change: Change, answer: Answer) -> bool:

@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import logging
+import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from msgspec import Struct
 
-from longshore.contract import ENDED, Order, State, Where, Write
+from longshore.contract import Order, State, Where, Write
 from longshore.durations import microseconds
+from longshore.following import STEPS, ended, follow, mend
+from longshore.following.sweep import sweep
 from longshore.guard import Guard
 from longshore.holders import lapsed_holders, rescue
 from longshore.info import ended_topic
 from longshore.states import EXPIRE, move
+from longshore.worker.retention import Retention
 from longshore.worker.settings import WorkerSettings
 
 if TYPE_CHECKING:
@@ -21,6 +25,10 @@ if TYPE_CHECKING:
 
 _log = logging.getLogger("longshore.upkeep")
 _BATCH = 500
+MEND_SECONDS = 4.0
+"""How often it is looked whether something did not follow from an end: so it does within five seconds."""
+_SWEEP_SHARE = 20
+"""A sweep takes at most one of so many parts of the time."""
 
 
 class Chore(Struct, frozen=True):
@@ -44,8 +52,9 @@ class Upkeep:
         minute = 4 * settings.heartbeat
         self._chores = (
             Chore("expire", minute, expire_overdue),
-            Chore("remove ended", minute, self._remove_ended),
+            Chore("remove ended", minute, Retention(settings).remove),
         )
+        self._sweep_every = MEND_SECONDS
 
     def work(self, store: Guard, *, may_rescue: Callable[[], bool]) -> None:
         """One bounded batch of each chore; ``may_rescue`` looks at the store's clock and judges by it."""
@@ -54,6 +63,14 @@ class Upkeep:
         for chore in self._chores:
             if self._wins(store, chore.name, chore.every):
                 chore.work(store)
+
+    def mend(self, store: Guard) -> None:
+        """Does what did not follow from ends because whoever made them, or stored jobs that wait, has died."""
+        mend(store)
+        if self._wins(store, "sweep", self._sweep_every):
+            began = time.monotonic()
+            sweep(store)
+            self._sweep_every = max(MEND_SECONDS, _SWEEP_SHARE * (time.monotonic() - began))
 
     def _wins(self, store: Guard, name: str, every: float) -> bool:
         mine = Write("chore", name, self._lease.worker.encode(), 0, microseconds(every))
@@ -67,19 +84,13 @@ class Upkeep:
             if done is not None:
                 _log.warning("rescued the jobs of %s: %d run again, %d ended", holder, done.pending, done.ended)
 
-    def _remove_ended(self, store: Guard) -> int:
-        succeeded = microseconds(self._settings.keep_succeeded)
-        removed = store.delete(Where(states=(State.SUCCEEDED,), ended=succeeded), limit=_BATCH)
-        others = tuple(ENDED - {State.SUCCEEDED})
-        removed += store.delete(Where(states=others, ended=microseconds(self._settings.keep_ended)), limit=_BATCH)
-        return len(removed)
-
 
 def expire_overdue(store: Guard) -> int:
     """Ends jobs that were not begun in time and that no claim has met."""
     queued = (State.WAITING, State.PENDING)
     jobs = store.select(Where(states=queued, expired=0), order=Order.OLDEST, limit=_BATCH, body=False).jobs
     if jobs:
-        store.update([move(EXPIRE, job) for job in jobs])
+        answers = store.update([move(EXPIRE, job) for job in jobs])
         store.wake([ended_topic(job.id) for job in jobs if job.awaited])
+        follow(store, map(ended, jobs, answers), most=STEPS)
     return len(jobs)

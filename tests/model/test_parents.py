@@ -1,0 +1,390 @@
+"""Jobs that wait for others: chains, graphs, what becomes of children, and that nothing is lost on the way."""
+
+from __future__ import annotations
+
+import logging
+
+import pytest
+
+from longshore import Call, Context, Job, Longshore, Options, Retry, State
+from longshore.contract import IfParentFails, Where
+from longshore.errors import InvalidValue, Unavailable, UniqueConflict
+from longshore.following import PARENT_FAILED
+from longshore.following.follower import mend
+from longshore.following.sweep import sweep
+from longshore.testing.clock import ManualClock
+from longshore.unique import Unique
+
+ONCE = Retry(max_attempts=1)
+
+
+class Yard:
+    """An application with tasks that write down that they ran."""
+
+    def __init__(self, app: Longshore) -> None:
+        self.app = app
+        self.log: list[str] = []
+
+        @app.task
+        def note(word: str) -> str:
+            self.log.append(word)
+            return word
+
+        @app.task(retry=ONCE)
+        def sink(word: str) -> None:
+            self.log.append(word)
+            raise ValueError(f"{word} sank")
+
+        @app.task
+        def gather(context: Context) -> list[str | None]:
+            return [parent.result if parent.error is None else parent.error for parent in context.parents()]
+
+        self.note, self.sink, self.gather = note, sink, gather
+
+    def work(self) -> None:
+        self.app.worker().run(until_empty=True)
+
+    def states(self, *jobs: Job[object]) -> list[State]:
+        return [job.info().state for job in jobs]
+
+
+@pytest.fixture
+def yard(app: Longshore) -> Yard:
+    return Yard(app)
+
+
+@pytest.fixture
+def slow_yard(timed: Longshore) -> Yard:
+    """One whose store's time stands still."""
+    return Yard(timed)
+
+
+class TestOrder:
+    def test_a_child_runs_after_its_parents(self, yard: Yard) -> None:
+        first, second = yard.note.enqueue("first"), yard.note.enqueue("second")
+        child = yard.note.options(after=[first, second.id], priority=9).enqueue("child")
+        assert child.info().state is State.WAITING
+        assert child.info().parents == (first.id, second.id)
+        yard.work()
+        assert yard.log == ["first", "second", "child"]
+
+    def test_a_chain_runs_in_order(self, yard: Yard) -> None:
+        jobs = yard.app.chain(*[yard.note.options(priority=number).call(str(number)) for number in range(5)])
+        assert yard.states(*jobs) == [State.PENDING, *[State.WAITING] * 4]
+        yard.work()
+        assert yard.log == list("01234")
+
+    def test_a_graph_is_stored_by_one_call_in_any_order(self, yard: Yard) -> None:
+        top = yard.note.call("top")
+        left, right = (yard.note.options(after=top).call(word) for word in ("left", "right"))
+        bottom = yard.note.options(after=[left, right]).call("bottom")
+        jobs = yard.app.enqueue_many([bottom, right, left, top])
+        assert yard.states(*jobs) == [State.WAITING, State.WAITING, State.WAITING, State.PENDING]
+        yard.work()
+        assert (yard.log[0], set(yard.log[1:3]), yard.log[3]) == ("top", {"left", "right"}, "bottom")
+
+    def test_a_child_sees_what_its_parents_returned(self, yard: Yard) -> None:
+        good, bad = yard.note.enqueue("good"), yard.sink.enqueue("bad")
+        child = yard.gather.options(after=[bad, good, "nobody"], lax=True).enqueue()
+        yard.work()
+        assert child.result() == ["ValueError: bad sank", "good", None]
+
+    def test_parents_that_have_ended_before_hold_up_nobody(self, yard: Yard) -> None:
+        parent = yard.note.enqueue("parent")
+        yard.work()
+        child = yard.note.options(after=parent).enqueue("child")
+        assert child.info().state is State.PENDING
+
+    def test_a_parent_that_is_not_stored_counts_as_one_that_succeeded(self, yard: Yard) -> None:
+        assert yard.note.options(after="nobody").enqueue("child").info().state is State.PENDING
+
+    def test_a_parent_that_is_removed_is_waited_for_no_more(self, yard: Yard) -> None:
+        parent = yard.note.enqueue("parent")
+        child = yard.note.options(after=parent).enqueue("child")
+        yard.app.admin.remove(parent.id)
+        assert child.info().state is State.PENDING
+
+    def test_the_due_time_of_a_child_stays(self, slow_yard: Yard) -> None:
+        parent = slow_yard.note.enqueue("parent")
+        child = slow_yard.note.options(after=parent, delay=60).enqueue("child")
+        slow_yard.work()
+        assert (child.info().state, child.info().shown_as) == (State.PENDING, "scheduled")
+
+    def test_waiting_for_parents_is_not_being_stuck(self, timed: Longshore, clock: ManualClock) -> None:
+        yard = Yard(timed)
+        parent = yard.note.options(delay=30 * 86_400).enqueue("parent")
+        child = yard.note.options(after=parent).enqueue("child")
+        clock.advance(20 * 86_400)
+        sweep(timed.store)
+        assert timed.admin.stuck().jobs == ()
+        assert child.info().state is State.WAITING
+
+
+class TestFailingParents:
+    def test_children_of_one_that_fails_are_cancelled_with_theirs_and_say_why(self, yard: Yard) -> None:
+        parent = yard.sink.enqueue("parent")
+        child = yard.note.options(after=parent).enqueue("child")
+        grandchild = yard.note.options(after=child).enqueue("grandchild")
+        yard.work()
+        assert yard.states(parent, child, grandchild) == [State.FAILED, State.CANCELLED, State.CANCELLED]
+        assert child.info().notes == {PARENT_FAILED: parent.id}
+        assert yard.log == ["parent"]
+
+    def test_one_failure_cancels_while_other_parents_still_run(self, yard: Yard) -> None:
+        later = yard.note.options(delay=600).enqueue("later")
+        child = yard.note.options(after=[later, yard.sink.enqueue("parent")]).enqueue("child")
+        yard.work()
+        assert child.info().state is State.CANCELLED
+
+    def test_a_lax_child_runs_however_they_end(self, yard: Yard) -> None:
+        cancelled = yard.note.options(delay=600).enqueue("cancelled")
+        yard.note.options(after=[yard.sink.enqueue("parent"), cancelled], lax=True).enqueue("child")
+        yard.work()
+        assert yard.log == ["parent"], "one parent is open"
+        yard.app.admin.cancel(cancelled.id)
+        yard.work()
+        assert yard.log == ["parent", "child"]
+
+    def test_a_child_may_wait_for_somebody_to_retry_its_parent(self, yard: Yard) -> None:
+        parent = yard.sink.enqueue("parent")
+        child = yard.note.options(after=parent, if_parent_fails="wait").enqueue("child")
+        yard.work()
+        assert child.info().state is State.WAITING
+        yard.app.admin.retry(parent.id)
+        fetch = yard.app.fetch()
+        (held,) = fetch.take()
+        held.finish()
+        fetch.close()
+        assert child.info().state is State.PENDING
+
+    @pytest.mark.parametrize("force", [False, True])
+    def test_a_cancelled_parent_cancels_too(self, yard: Yard, *, force: bool) -> None:
+        parent = yard.note.enqueue("parent")
+        child = yard.note.options(after=parent).enqueue("child")
+        yard.app.admin.cancel(parent.id, force=force)
+        assert child.info().state is State.CANCELLED
+
+    def test_a_purge_ends_children_too(self, yard: Yard) -> None:
+        parent = yard.note.enqueue("parent")
+        child = yard.note.options(after=parent, queue="other").enqueue("child")
+        assert yard.app.admin.purge(queues="default") == 1
+        assert yard.states(parent, child) == [State.ABANDONED, State.CANCELLED]
+
+    def test_a_parent_that_expires_under_a_claim(self, timed: Longshore, clock: ManualClock) -> None:
+        yard = Yard(timed)
+        parent = yard.note.options(expires=10).enqueue("parent")
+        child, lax = (yard.note.options(after=parent, lax=lax).enqueue("child") for lax in (False, True))
+        clock.advance(10)
+        yard.work()
+        assert yard.states(parent, child, lax) == [State.EXPIRED, State.CANCELLED, State.SUCCEEDED]
+
+    def test_a_parent_that_expires_under_a_fetch_by_hand(self, timed: Longshore, clock: ManualClock) -> None:
+        yard = Yard(timed)
+        parent = yard.note.options(expires=10).enqueue("parent")
+        child = yard.note.options(after=parent).enqueue("child")
+        clock.advance(10)
+        with timed.fetch(wait=0) as fetch:
+            assert fetch.take() == []
+        assert child.info().state is State.CANCELLED
+
+
+class TestEnders:
+    """Whoever ends a job releases its children."""
+
+    @pytest.fixture
+    def child(self, yard: Yard) -> Job[str]:
+        self.parent = yard.note.enqueue("parent")
+        return yard.note.options(after=self.parent).enqueue("child")
+
+    def test_who_fetches_by_hand(self, yard: Yard, child: Job[str]) -> None:
+        with yard.app.fetch() as fetch:
+            fetch.take()[0].finish()
+            assert child.info().state is State.PENDING
+
+    def test_who_runs_it_in_the_foreground(self, yard: Yard, child: Job[str]) -> None:
+        yard.app.admin.run_here(self.parent.id)
+        assert child.info().state is State.PENDING
+
+    def test_a_rescue_that_abandons(self, timed: Longshore, clock: ManualClock) -> None:
+        from longshore.contract import Claim
+        from longshore.holders import rescue
+
+        yard = Yard(timed)
+        parent = yard.note.enqueue("parent")
+        child = yard.note.options(after=parent).enqueue("child")
+        for crash in range(4):
+            assert timed.store.claim([Claim(("default",))], holder=f"dead {crash}", limit=1).jobs
+            assert rescue(timed.store, f"dead {crash}", by="living", lease=1) is not None
+            clock.advance(3_600)
+        assert yard.states(parent, child) == [State.ABANDONED, State.CANCELLED]
+
+
+class TestBulk:
+    def test_a_million_children_are_no_reason_to_stop_working(self, yard: Yard) -> None:
+        """So many that one step does not release them all, while other jobs come and go."""
+        parent = yard.note.call("parent")
+        children = [yard.note.options(after=parent).call(f"{number}") for number in range(1_200)]
+        jobs = yard.app.enqueue_many([parent, *children])
+        yard.work()
+        assert len(yard.log) == 1_201
+        assert jobs[-1].info().state is State.SUCCEEDED
+
+    def test_a_child_of_a_thousand_parents(self, yard: Yard) -> None:
+        parents = [yard.note.call(str(number)) for number in range(1_000)]
+        yard.app.enqueue_many([*parents, yard.note.options(after=parents).call("child")])
+        yard.work()
+        assert (yard.log[-1], len(yard.log)) == ("child", 1_001)
+
+    def test_more_are_refused(self, yard: Yard) -> None:
+        with pytest.raises(InvalidValue, match=r"1,000 parents; 1,001 are given: put the many into a group"):
+            yard.note.options(after=[str(number) for number in range(1_001)])
+
+    def test_a_parent_that_is_a_call_of_no_bulk_is_refused_and_nothing_is_stored(self, yard: Yard) -> None:
+        other = yard.note.call("other")
+        calls = [yard.note.call("innocent"), yard.note.options(after=other).call("child")]
+        with pytest.raises(InvalidValue, match="a call that is not in it"):
+            yard.app.enqueue_many(calls)
+        assert yard.app.store.select().jobs == []
+
+    def test_calls_that_wait_for_each_other_are_refused(self, yard: Yard) -> None:
+        calls = [yard.note.options(id=one, after=other).call("x") for one, other in ("ab", "bc", "ca")]
+        with pytest.raises(InvalidValue, match="waits for itself"):
+            yard.app.enqueue_many(calls)
+        assert yard.app.store.select().jobs == []
+
+    @pytest.mark.parametrize("wrong", [7, None, "", object()])
+    def test_what_is_no_parent_is_refused(self, yard: Yard, wrong: object) -> None:
+        with pytest.raises(InvalidValue, match="parent"):
+            yard.note.options(after=[wrong]).enqueue("child")  # type: ignore[list-item]
+
+    def test_lax_and_waiting_contradict_each_other(self, yard: Yard) -> None:
+        with pytest.raises(InvalidValue, match="not both"):
+            yard.note.options(after="x", lax=True, if_parent_fails="wait")
+        with pytest.raises(InvalidValue, match="must be one of cancel, wait"):
+            yard.note.options(after="x", if_parent_fails="run")  # type: ignore[arg-type]
+
+    def test_a_child_of_a_unique_call_waits_for_the_job_that_holds_the_key(self, yard: Yard) -> None:
+        holder = yard.note.options(unique=Unique(key="k"), delay=600).enqueue("holder")
+        parent = yard.note.options(unique=Unique(key="k")).call("parent")
+        _, child = yard.app.enqueue_many([parent, yard.note.options(after=parent).call("child")])
+        assert child.info().parents == (holder.id,)
+        assert child.info().state is State.WAITING
+
+    def test_a_child_of_a_call_that_was_refused_is_refused(self, yard: Yard) -> None:
+        yard.note.options(unique=Unique(key="k"), delay=600).enqueue("holder")
+        parent = yard.note.options(unique=Unique(key="k", if_held="raise")).call("parent")
+        with pytest.raises(UniqueConflict):
+            yard.app.enqueue_many([parent, yard.note.options(after=parent).call("child")])
+        assert len(yard.app.store.select().jobs) == 1
+
+    def test_a_call_by_name_may_have_bonds(self, yard: Yard) -> None:
+        parent = yard.note.enqueue("parent")
+        options: Options = yard.note.options(after=parent).call("x").options
+        call: Call[object] = yard.app.call_by_name("note", {"word": "child"}, options=options)
+        assert yard.app.enqueue(call).info().state is State.WAITING
+
+
+class TestSubtree:
+    def test_is_cancelled_with_its_root_but_for_what_is_called_at_ends(self, yard: Yard) -> None:
+        root = yard.note.options(delay=600, on_end=yard.note.call("called at the end")).enqueue("root")
+        lax = yard.note.options(after=root, lax=True).enqueue("lax child")
+        deep = yard.note.options(after=[lax, root], if_parent_fails="wait").enqueue("deep")
+        fates = yard.app.admin.cancel(root.id, subtree=True)
+        assert {fate.id for fate in fates} == {root.id, lax.id, deep.id}
+        assert yard.states(root, lax, deep) == [State.CANCELLED] * 3
+        yard.work()
+        assert yard.log == ["called at the end"]
+
+    def test_reaches_those_whose_parents_have_ended(self, yard: Yard) -> None:
+        root = yard.note.enqueue("root")
+        yard.work()
+        child = yard.note.options(after=root, delay=600).enqueue("child")
+        yard.app.admin.cancel(root.id, subtree=True)
+        assert child.info().state is State.CANCELLED
+
+
+class TestTransactions:
+    def test_a_graph_is_there_when_the_transaction_commits(self, yard: Yard) -> None:
+        if not yard.app.store.features & type(yard.app.store.features).TRANSACTIONS:
+            pytest.skip("the store has no transactions")
+        ended = yard.note.enqueue("ended")
+        yard.work()
+        with yard.app.transaction() as tx:
+            jobs = yard.app.chain(yard.note.call("a"), yard.note.call("b"), tx=tx)
+            free = yard.app.enqueue(yard.note.options(after=ended).call("free"), tx=tx)
+        assert yard.states(*jobs, free) == [State.PENDING, State.WAITING, State.PENDING]
+        yard.work()
+        assert yard.log[0] == "ended"
+        assert yard.log.index("a") < yard.log.index("b")
+
+    def test_a_parent_that_ends_before_the_commit_is_found_by_the_sweep(self, yard: Yard) -> None:
+        if not yard.app.store.features & type(yard.app.store.features).TRANSACTIONS:
+            pytest.skip("the store has no transactions")
+        with yard.app.transaction() as tx:
+            child = yard.app.enqueue(yard.note.options(after="nobody").call("child"), tx=tx)
+        assert child.info().state is State.WAITING, "the transaction itself might have stored that parent"
+        sweep(yard.app.store)
+        assert child.info().state is State.PENDING
+
+
+def test_the_numbers_that_are_stored_never_change() -> None:
+    assert [each.value for each in IfParentFails] == [1, 2, 3, 4]
+
+
+class TestCrashes:
+    """Each step's crash, and who makes it good; the page with all of them is docs/design/crash-windows.md."""
+
+    def test_an_end_whose_maker_died_is_followed_by_upkeep(self, timed: Longshore, clock: ManualClock) -> None:
+        from longshore.contract import Change
+
+        yard = Yard(timed)
+        parent = yard.note.enqueue("parent")
+        child = yard.note.options(after=parent).enqueue("child")
+        assert timed.store.update([Change(parent.id, State.SUCCEEDED)])[0].releases
+        mend(timed.store)
+        assert child.info().state is State.WAITING, "its maker is about to"
+        clock.advance(1)
+        mend(timed.store)
+        assert child.info().state is State.PENDING
+        assert timed.store.select(Where(releases=True)).jobs == []
+
+    def test_a_child_whose_producer_died_before_its_look_is_found_by_the_sweep(self, timed: Longshore) -> None:
+        from longshore.contract import NewJob
+
+        yard = Yard(timed)
+        parent = yard.note.enqueue("parent")
+        yard.work()
+        timed.store.insert([NewJob("child", "default", "note", b"{}", parents=(parent.id,), waiting=True)])
+        sweep(timed.store)
+        assert timed.job("child").info().state is State.PENDING
+
+    def test_a_look_that_the_store_does_not_answer_is_left_to_upkeep(
+        self, yard: Yard, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        parent = yard.note.enqueue("parent")
+        yard.work()
+
+        def is_away(*_: object, **__: object) -> None:
+            raise Unavailable("the store is away, as the test wanted")
+
+        with monkeypatch.context() as patch, caplog.at_level(logging.WARNING, "longshore"):
+            patch.setattr(yard.app.store, "select", is_away)
+            child = yard.note.options(after=parent).enqueue("child")
+        assert "upkeep looks after 1 jobs that wait" in caplog.text
+        sweep(yard.app.store)
+        assert child.info().state is State.PENDING
+
+    def test_a_sweep_goes_on_where_the_last_one_stopped(self, timed: Longshore) -> None:
+        from longshore.contract import NewJob
+
+        yard = Yard(timed)
+        blocked = yard.note.options(delay=600).enqueue("never")
+        many = [
+            NewJob(f"{number:04}", "default", "note", b"{}", parents=(blocked.id,), waiting=True)
+            for number in range(1_100)
+        ]
+        timed.store.insert(many)
+        timed.store.insert([NewJob("last", "default", "note", b"{}", parents=("nobody",), waiting=True)])
+        assert [sweep(timed.store), sweep(timed.store)] == [1_000, 101]
+        assert timed.job("last").info().state is State.PENDING
+        assert sweep(timed.store) == 1_000, "and begins anew"
