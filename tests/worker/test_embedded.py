@@ -20,10 +20,17 @@ from longshore import Longshore, State
 from longshore.holders import KIND
 from worker.faulty import FaultyApp
 from worker.gate import PATIENCE, Gate, stop
+from worker.test_processes import call
+from worker.test_signals import handed_back
 from worker.test_supervisor import TESTS
 from worker.words import Words
 
 NEVER = 60.0
+SCRIPT = (
+    "import sys, threading; from worker.dock import app; app.use(sys.argv[1]); worker = app.worker(slots=1, drain=60)"
+)
+FOREGROUND = f"{SCRIPT}; worker.run()"
+BACKGROUND = f"{SCRIPT}\nwith worker: threading.Event().wait()"
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGCHLD)
 
 
@@ -41,6 +48,19 @@ def web_server(app: Longshore, words: Words, folder: Path) -> Iterator[tuple[sub
     finally:
         process.kill()
         process.wait()
+
+
+@contextmanager
+def script(app: Longshore, text: str) -> Iterator[subprocess.Popen[str]]:
+    """A process that runs such a text on the application's store."""
+    process = subprocess.Popen(
+        [sys.executable, "-c", text, app.store.driver.target], cwd=TESTS, stderr=subprocess.PIPE, text=True
+    )
+    try:
+        yield process
+    finally:
+        process.kill()
+        process.communicate()
 
 
 def request(address: Path) -> str:
@@ -114,3 +134,45 @@ def test_signals_stay_with_the_process_that_it_is_in(app: FaultyApp, gate: Gate)
         assert [signal.getsignal(number) for number in SIGNALS] == handlers
     finally:
         signal.signal(signal.SIGTERM, before)
+
+
+@pytest.mark.parametrize("text", [FOREGROUND, BACKGROUND], ids=["run", "with"])
+def test_ctrl_c_lets_a_script_s_worker_finish_what_runs(shared: Longshore, words: Words, text: str) -> None:
+    shared.store.now()
+    with script(shared, text) as process:
+        job = shared.job(call(shared, "stay", words, "a"))
+        words.hear()
+        process.send_signal(signal.SIGINT)
+        assert not words.somebody_speaks(within=0.3), "what runs goes on"
+        words.open_gate()
+        _, said = process.communicate(timeout=PATIENCE)
+    assert said.rstrip().endswith("KeyboardInterrupt")
+    assert (job.info().state, job.info().attempt) == (State.SUCCEEDED, 1)
+    assert shared.store.read(KIND) == []
+
+
+@pytest.mark.parametrize("text", [FOREGROUND, BACKGROUND], ids=["run", "with"])
+def test_a_second_ctrl_c_hands_back_what_a_script_s_worker_runs(shared: Longshore, words: Words, text: str) -> None:
+    shared.store.now()
+    with script(shared, text) as process:
+        job = call(shared, "stay", words, "a")
+        words.hear()
+        process.send_signal(signal.SIGINT)
+        while not words.somebody_speaks(within=0.2):
+            process.send_signal(signal.SIGINT)  # Two that come at once are one signal.
+        assert words.hear()[0] == "interrupted"
+        process.communicate(timeout=PATIENCE)
+    assert handed_back(shared, job)
+    assert shared.store.read(KIND) == []
+
+
+def test_what_goes_wrong_within_is_raised_where_it_was_called(app: FaultyApp, monkeypatch: pytest.MonkeyPatch) -> None:
+    worker = app.worker()
+
+    def fail() -> None:
+        raise RuntimeError("a fault of ours")
+
+    monkeypatch.setattr("longshore.worker.courier.Courier.run", lambda self: fail())
+    with pytest.raises(RuntimeError, match="a fault of ours"):
+        worker.run()
+    assert app.store.read(KIND) == []

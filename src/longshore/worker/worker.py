@@ -7,6 +7,7 @@ import threading
 from collections.abc import Callable
 from contextlib import ExitStack
 from functools import partial
+from queue import SimpleQueue
 from typing import TYPE_CHECKING, Self
 
 from longshore.application import Application
@@ -59,6 +60,8 @@ class Worker:
         self._courier: Courier | None = None
         self._until_empty = False
         self._is_stopping = False
+        # Not an event, since a signal may interrupt who waits, and its handler wait again (see `Bell`).
+        self._ended: SimpleQueue[None] = SimpleQueue()
         self._held = ExitStack()
 
     def __enter__(self) -> Self:
@@ -105,13 +108,29 @@ class Worker:
         self._thread.start()
 
     def run(self, *, until_empty: bool = False) -> Tally:
-        """Works in this thread until `stop` is called; with ``until_empty`` until no job is due and none runs here.
+        """Works until `stop` is called; with ``until_empty`` until no job is due and none runs here.
+
+        At Ctrl-C it takes nothing more and waits for what runs, at a second one no longer; what has not ended is handed
+        back, and KeyboardInterrupt raised.
 
         Raises:
             Unavailable: the store does not answer at the start.
         """
         self._until_empty = until_empty
-        self._work(self._prepare())
+        store = self._prepare()
+        errors: list[BaseException] = []
+
+        def work() -> None:
+            try:
+                self._work(store)
+            except BaseException as error:  # noqa: BLE001 - it is raised below, in the thread of who called
+                errors.append(error)
+
+        # Not in this thread: an exception from a signal could come anywhere, also between taking jobs and noting it.
+        threading.Thread(target=work, name="longshore-courier", daemon=True).start()
+        self._await_end()
+        if errors:
+            raise errors[0]
         return self.tally
 
     def stop(self, *, drain: float | None = None) -> None:
@@ -121,11 +140,20 @@ class Worker:
         """
         self._drain(self._settings.drain if drain is None else drain)
         if self._thread is not None and self._thread is not threading.current_thread():
-            self._thread.join()
+            self._await_end()
 
     def ask_to_stop(self, *, now: bool = False) -> None:
         """Begins the same and returns at once: for signal handlers. ``now`` interrupts what runs without waiting."""
         self._drain(0.0 if now else self._settings.drain)
+
+    def _await_end(self) -> None:
+        try:
+            self._ended.get()
+        except KeyboardInterrupt:
+            self.ask_to_stop(now=self._is_stopping)
+            self._await_end()
+            raise
+        self._ended.put(None)  # Perhaps others wait too.
 
     def _doing(self) -> Doing:
         return self._courier.doing() if self._courier else Doing("starting", self._settings.slots)
@@ -181,6 +209,12 @@ class Worker:
         return self._apart.perform(run)
 
     def _work(self, store: Guard) -> None:
+        try:
+            self._work_until_stopped(store)
+        finally:
+            self._ended.put(None)
+
+    def _work_until_stopped(self, store: Guard) -> None:
         assert self._courier is not None
         courier = self._courier
         heartbeat = Heartbeat(self._app.another_store, self._lease, courier, self._settings)
