@@ -10,7 +10,7 @@ PYTHON ?= $(shell for name in $(CANDIDATES); do "$$name" -c '$(SUITABLE)' 2>/dev
 TOX := .make/tox/bin/tox
 DEMO := .make/demo/bin/python
 
-.PHONY: help demo test lint bench clean python
+.PHONY: help demo test lint pages bench clean python
 
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-8s%s\n", $$1, $$2 }' Makefile
@@ -24,6 +24,9 @@ test: $(TOX) ## lint and every test
 
 lint: $(TOX) ## style, types and the direction of imports
 	$(TOX) run -e lint
+
+pages: $(TOX) ## write the pages that are drawn from the code
+	$(TOX) exec -e test -- python tests/pages/write.py
 
 bench: $(TOX) ## measure against peers and against the engine's own limit
 	$(TOX) run -e bench -- $(ARGS)
