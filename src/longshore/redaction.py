@@ -20,7 +20,7 @@ _TELLS_NO_VALUE: Final = ("Object missing required field", "Object contains unkn
 
 def shown_call(name: str, values: Mapping[str, Any], secret: Collection[str] = ()) -> str:
     """A call as people may see it, long values cut."""
-    parts = (f"{key}={HIDDEN if key in secret else _short(value)}" for key, value in values.items())
+    parts = (f"{key}={HIDDEN if key in secret else shown_value(value)}" for key, value in values.items())
     return f"{name}({', '.join(parts)})"
 
 
@@ -72,7 +72,8 @@ def _leaves(plain: object) -> Iterator[str]:
         yield str(plain)
 
 
-def _short(value: object) -> str:
+def shown_value(value: object) -> str:
+    """A value as people may see it, cut if it is long."""
     try:
         text = repr(value)
     except Exception:  # noqa: BLE001 - a value's own form may raise anything

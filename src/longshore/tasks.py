@@ -19,6 +19,7 @@ from longshore.contract import SECOND, NewJob, StoredJob, UniqueScope
 from longshore.durations import Seconds, instant, microseconds
 from longshore.errors import ConfigurationError, InvalidValue
 from longshore.jobs import Job
+from longshore.redaction import shown_value
 from longshore.retry import Retry
 from longshore.telling import TellingCodecs
 from longshore.unique import Rule, Slot, Uniqueness, slot_of
@@ -233,6 +234,21 @@ def shown_call(tasks: Mapping[str, Task[..., Any]], job: StoredJob) -> str:
     if task is None:
         return unreadable_call(job.task, job.payload, job.codec)
     return task.arguments.shown(job.task, job.payload, job.codec)
+
+
+def shown_result(tasks: Mapping[str, Task[..., Any]], job: StoredJob) -> str | None:
+    """What a job returned, as people may see it; None: nothing, or it has not succeeded. It is hidden where the task,
+    and so what is secret, is not known."""
+    if job.result is None or job.result_codec is None:
+        return None
+    task, unreadable = tasks.get(job.task), f"… {len(job.result):,} bytes of {job.result_codec}"
+    if task is None:
+        return unreadable
+    try:
+        value = task.result_codec.decode(job.result, job.result_codec)
+    except Exception:  # noqa: BLE001 - what is stored may be anything, and a type's own hook may raise anything
+        return unreadable
+    return task.arguments.hider(job.payload, job.codec)(shown_value(value))
 
 
 def takes_context(function: Callable[..., Any]) -> bool:

@@ -107,6 +107,21 @@ class TestShow:
         assert "PermissionError: Ada may not come in" in said.error
         assert "hush-hush" not in said.error + say("jobs", "show", identity, "--app", APP, "--json").out
 
+    def test_the_result_without_its_secrets(self, app: Longshore, say: Say) -> None:
+        @app.task(name="log_in_again", secret=["token"])
+        def log_in_again(token: str) -> str:
+            return f"in by {token}"
+
+        job = log_in_again.enqueue("hush-hush")
+        app.worker().run(until_empty=True)
+        assert app.admin.result(job.id) == "'in by ***'"
+        shown = say("jobs", "show", job.id)
+        assert "result: … 17 bytes of json" in shown.out, "without the application nobody knows what is secret"
+        enqueue(say, "add", '{"first": 41}', "--app", APP, "--id", "sum")
+        app.worker(queues="sums").run(until_empty=True)
+        assert "result: 42\n" in say("jobs", "show", "sum", "--app", APP).out
+        assert say("jobs", "show", "sum", "--app", APP, "--json").json()["result"] == "42"
+
     def test_no_such_job(self, say: Say) -> None:
         said = say("jobs", "show", "nobody")
         assert (said.code, said.out) == (1, "")

@@ -19,7 +19,7 @@ from longshore.history import Hour, last_hours
 from longshore.holders import KIND as HOLDER
 from longshore.holders import HolderRecord, holder_of
 from longshore.info import JobInfo, attempt_of, info_of
-from longshore.tasks import shown_call
+from longshore.tasks import shown_call, shown_result
 
 T = TypeVar("T")
 Several = str | Iterable[str]
@@ -60,6 +60,14 @@ class Reading:
         """
         job = self._stored(identity)
         return None if job is None else shown_call(self._app.tasks, job)
+
+    def result(self, identity: str) -> str | None:
+        """What a job returned, as people may see it; None: nothing, or it has not succeeded, or there is none.
+
+        What secret arguments hold is hidden; all is, where the job's task is not registered.
+        """
+        job = self._stored(identity)
+        return None if job is None else shown_result(self._app.tasks, job)
 
     def jobs(
         self,

@@ -64,12 +64,15 @@ def show(
     """Shows one job with its attempts."""
     with opened(app, url) as found:
         job, call = found.admin.job(identity), found.admin.call(identity)
-    if job is None:
-        raise LongshoreError(f"there is no job {identity}")
+        if job is None:
+            raise LongshoreError(f"there is no job {identity}")
+        result = found.admin.result(identity)
     if json:
-        print_json({**plain(job), "call": call})
+        print_json({**plain(job), "call": call, "result": result})
         return
     print(f"call: {call}")
+    if result is not None:
+        print(f"result: {result}")
     for name, value in plain(job).items():
         if name != "attempts" and value not in (None, {}):
             print(f"{name}: {text(value)}")

@@ -55,8 +55,9 @@ def table(columns: Sequence[str], rows: Iterable[Sequence[object]], *, title: st
     from rich.table import Table
 
     made = Table(title=title, box=None, header_style="bold", pad_edge=False, title_justify="left")
-    for column in columns:
-        made.add_column(column)
+    for position, column in enumerate(columns):
+        # What a row is named by is to be copied into the next command, so it is never cut.
+        made.add_column(column, overflow="fold", no_wrap=position == 0)
     for row in rows:
         made.add_row(*(escape(text(cell)) for cell in row))
     return made

@@ -272,9 +272,17 @@ def _ended(
         started,
         started + int((time.monotonic() - began) * SECOND),
         hide(_message(error)),
-        hide("".join(traceback.format_exception(error))),
+        hide(_traceback(error)),
     )
     return move(event, job, {"attempt_record": _encoded(record), **(fields or {})})
+
+
+def _traceback(error: BaseException) -> str:
+    """The traceback from the task's own first line on: how it was called from here helps nobody."""
+    trace = error.__traceback__
+    while trace is not None and trace.tb_next is not None and trace.tb_frame.f_code.co_filename == __file__:
+        trace = trace.tb_next
+    return "".join(traceback.format_exception(type(error), error, trace))
 
 
 def _outcome(event: Event, error: BaseException) -> str:
