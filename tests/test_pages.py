@@ -44,3 +44,9 @@ def test_every_error_is_on_the_page_of_errors_and_no_other() -> None:
 def test_the_tree_of_errors_is_drawn_as_it_is() -> None:
     lines = re.findall(r"^    ((?:│   |    )*)[├└]── (\w+)", errors.__doc__ or "", re.MULTILINE)
     assert sorted((name, len(before) // 4 + 1) for before, name in lines) == sorted(tree(errors.LongshoreError)[1:])
+
+
+def test_the_index_leads_to_every_page() -> None:
+    index = DOCS.joinpath("README.md").read_text()
+    missing = [page.name for page in DOCS.glob("*.md") if page.name != "README.md" and f"({page.name})" not in index]
+    assert not missing, "docs/README.md is to lead to every page"
