@@ -90,6 +90,13 @@ PURGE: Final = Event("purge", UNENDED, State.ABANDONED, meaning="given up by a p
 RETRY: Final = Event(
     "retry", frozenset(State), _PENDING, renews=True, meaning="by a person: crashes forgiven, the old run void"
 )
+RETRY_IN_LINE: Final = Event(
+    "retry in line",
+    ENDED | {_WAITING},
+    _WAITING,
+    renews=True,
+    meaning="the same, of a job whose key has another's turn: it waits for its own",
+)
 EDIT: Final = Event("edit", _QUEUED, None, meaning="queue, priority, due, expires, parents, payload")
 
 EVENTS: Final = (
@@ -113,6 +120,7 @@ EVENTS: Final = (
     RESCUE_CANCELLED,
     PURGE,
     RETRY,
+    RETRY_IN_LINE,
     EDIT,
 )
 """All but ``enqueue`` (→ PENDING, or WAITING), ``claim`` (PENDING → RUNNING, attempt + 1, generation + 1) and

@@ -72,6 +72,7 @@ ROWS = [
     (states.RESCUE_CANCELLED, RESERVED, State.CANCELLED, {}),
     *((states.PURGE, state, State.ABANDONED, {}) for state in (WAITING, PENDING, RESERVED, RUNNING)),
     *((states.RETRY, state, PENDING, {"generation": 4, "crashes": 0}) for state in State),
+    *((states.RETRY_IN_LINE, state, WAITING, {"generation": 4, "crashes": 0}) for state in (WAITING, *sorted(ENDED))),
     (states.EDIT, WAITING, WAITING, {}),
     (states.EDIT, PENDING, PENDING, {}),
 ]

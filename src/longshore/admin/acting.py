@@ -30,11 +30,11 @@ from longshore.contract import (
 )
 from longshore.durations import Seconds, microseconds
 from longshore.errors import InvalidValue
-from longshore.following import descendants, ended, follow, removed
+from longshore.following import descendants, ended, follow, look, removed
 from longshore.guard import MAX_TEXT_BYTES, check_text
 from longshore.holders import worker_topic
 from longshore.info import ended_topic
-from longshore.states import ASK_CANCEL, CANCEL, EDIT, FORCE_CANCEL, PURGE, RETRY, Event, move
+from longshore.states import ASK_CANCEL, CANCEL, EDIT, FORCE_CANCEL, PURGE, RETRY, RETRY_IN_LINE, Event, move
 
 _BATCH: Final = 500
 _ROUNDS: Final = 5
@@ -89,7 +89,8 @@ class Acting(Reading):
         """Makes jobs of any state pending again, with at least one attempt left.
 
         It uses up no attempt, forgives crashes, takes the job's unique key again (HELD if another has it), and makes a
-        run that is still on void. A deadline that has passed is lifted.
+        run that is still on void. A deadline that has passed is lifted. One with a key, of which all turns are taken,
+        waits in its old place, before those that were enqueued after it.
 
         Args:
             ids: of one job or several.
@@ -207,6 +208,7 @@ class Acting(Reading):
         answers = self._store.insert(fresh) if fresh else []
         for job, new, answer in zip(sources, fresh, answers, strict=True):
             fates[job.id] = _fate_of_insert(job, new, answer)
+        look(self._store, [new.id for new, answer in zip(fresh, answers, strict=True) if answer.state is State.WAITING])
         # After the insert: if this is lost, the id still keeps a second one out.
         named = [fates[job.id] for job in sources if fates[job.id].new_id is not None]
         notes = [Change(fate.id, None, {"notes": {ENQUEUED_AGAIN: fate.new_id}}) for fate in named]
@@ -244,8 +246,10 @@ class Acting(Reading):
             topics |= dict.fromkeys(_topics(step, answer))
         if topics:
             self._store.wake(list(topics))
-        follow(
-            self._store, [ended(stored[step.change.id], answer) for step, answer in zip(steps, answers, strict=True)]
+        follow(self._store, (ended(stored[step.change.id], its) for step, its in zip(steps, answers, strict=True)))
+        look(
+            self._store,
+            [step.change.id for step, its in zip(steps, answers, strict=True) if _stands_in_line(step, its)],
         )
         return tuple(step.change.id for step, answer in zip(steps, answers, strict=True) if _was_moved(answer))
 
@@ -274,7 +278,11 @@ def _retry(job: StoredJob, fields: Fields, max_attempts: int | UnsetType | None,
         given["unique_held"] = True
     if job.expires is not None and job.expires <= now:
         given["expires"] = None
-    return _Step(move(RETRY, job, given), given.get("queue", job.queue), job.holder, job.unique_key)
+    event = RETRY
+    if job.key is not None and job.turn is None:
+        event = RETRY_IN_LINE
+        given["lax"] = job.lax or bool(job.parents)  # A parent that failed has had its effect.
+    return _Step(move(event, job, given), given.get("queue", job.queue), job.holder, job.unique_key)
 
 
 def _cancel(job: StoredJob, *, force: bool) -> _Step | Fate:
@@ -320,6 +328,10 @@ def _topics(step: _Step, answer: Answer) -> Iterator[str]:
         yield worker_topic(step.holder)
 
 
+def _stands_in_line(step: _Step, answer: Answer) -> bool:
+    return step.change.to is State.WAITING and answer.outcome is Outcome.MOVED
+
+
 def _was_moved(answer: Answer) -> bool:
     return answer.outcome is Outcome.REFUSED and answer.state is not None
 
@@ -354,6 +366,8 @@ def _in_place_of(job: StoredJob, identity: str) -> NewJob:
         unique_key=job.unique_key if lasting else None,
         unique_scope=job.unique_scope if lasting else UniqueScope.END,
         group=job.group,
+        key=job.key,
+        turns=job.turns,
         notes={key: value for key, value in job.notes.items() if key != ENQUEUED_AGAIN},
     )
 
