@@ -1,6 +1,7 @@
 """What operators see of a store and do to its jobs: the same on every store, at any size of it.
 
-`Reading` looks, `Acting` does, `Admin` is both and runs single jobs in the foreground; users hold it as ``app.admin``.
+`Reading` looks, `Acting` does, `Limiting` limits and pauses, `Admin` is all of them and runs single jobs in the
+foreground; users hold it as ``app.admin``.
 """
 
 from longshore.admin.acting import Fate, Verdict
@@ -8,6 +9,8 @@ from longshore.admin.admin import Admin
 from longshore.admin.reading import JobPage
 from longshore.admin.values import Failure, FailurePage, HeldJob, Stats, Unserved, WorkerInfo
 from longshore.history import Hour
+from longshore.limits import Limit
+from longshore.pauses import PausedQueue
 
 __all__ = [
     "Admin",
@@ -17,6 +20,8 @@ __all__ = [
     "HeldJob",
     "Hour",
     "JobPage",
+    "Limit",
+    "PausedQueue",
     "Stats",
     "Unserved",
     "Verdict",

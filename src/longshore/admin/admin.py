@@ -4,15 +4,16 @@ from __future__ import annotations
 
 from typing import Any
 
-from longshore.admin.acting import Acting, Fate, Verdict
+from longshore.admin.acting import Fate, Verdict
 from longshore.admin.foreground import kept_lease, run_and_settle
+from longshore.admin.limiting import Limiting
 from longshore.contract import HELD, Claim, State, StoredJob
 from longshore.errors import IllegalMove, JobRemoved, UniqueConflict, UnknownTask
 from longshore.jobs import Job
 from longshore.locks import LockInfo, free_lock, shown_locks
 
 
-class Admin(Acting):
+class Admin(Limiting):
     """What operators see of an application's store and do to its jobs; ``app.admin`` is one."""
 
     def run_here(self, identity: str, *, force: bool = False) -> Any:

@@ -19,6 +19,7 @@ from longshore.history import Hour, last_hours
 from longshore.holders import KIND as HOLDER
 from longshore.holders import HolderRecord, holder_of
 from longshore.info import JobInfo, attempt_of, info_of
+from longshore.pauses import paused
 from longshore.tasks import shown_call, shown_result
 
 T = TypeVar("T")
@@ -177,7 +178,9 @@ class Reading:
         for job in self._store.each(Where(states=tuple(HELD)), body=False):
             held.setdefault(job.holder or "", []).append(_held(job))
         living = {record.key: (record, about) for record, about in self._holders()}
-        return tuple(_worker(name, living.get(name), tuple(held.get(name, ()))) for name in sorted({*living, *held}))
+        still = frozenset(each.queue for each in paused(self._store))
+        names = sorted({*living, *held})
+        return tuple(_worker(name, living.get(name), tuple(held.get(name, ())), still) for name in names)
 
     def unserved(self) -> tuple[Unserved, ...]:
         """Jobs that nobody takes: no living worker serves their queue and knows their task."""
@@ -278,7 +281,9 @@ def _held(job: StoredJob) -> HeldJob:
     )
 
 
-def _worker(name: str, living: tuple[Record, HolderRecord] | None, holds: tuple[HeldJob, ...]) -> WorkerInfo:
+def _worker(
+    name: str, living: tuple[Record, HolderRecord] | None, holds: tuple[HeldJob, ...], still: frozenset[str]
+) -> WorkerInfo:
     record, about = living or (None, None)
     return WorkerInfo(
         name=name,
@@ -288,6 +293,7 @@ def _worker(name: str, living: tuple[Record, HolderRecord] | None, holds: tuple[
         pid=about.pid if about else None,
         beats=about.beat if about else 0,
         queues=about.queues if about else (),
+        paused=tuple(queue for queue in about.queues if queue in still) if about else (),
         tasks=about.tasks if about else (),
         slots=about.slots if about else 0,
         release=about.release if about else "",

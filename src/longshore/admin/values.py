@@ -56,6 +56,8 @@ class WorkerInfo(Struct, frozen=True, kw_only=True):
     beats: int
     """How often it has renewed its lease."""
     queues: tuple[str, ...]
+    paused: tuple[str, ...]
+    """Those of its queues that are paused."""
     tasks: tuple[str, ...]
     slots: int
     release: str

@@ -8,7 +8,8 @@ from collections.abc import Callable, Iterable
 from typing import Final
 
 from longshore.contract import SECOND, Claim, Claimed, StoredJob
-from longshore.errors import ConfigurationError
+from longshore.worker.claims.allowance import Allowance
+from longshore.worker.claims.order import UNLIMITED, QueueOrder, Rooms
 from longshore.worker.runs import Run
 from longshore.worker.settings import WorkerSettings
 from longshore.worker.tally import Pace
@@ -25,7 +26,9 @@ _APART: Final = 0.01
 class Claiming:
     """What is claimed next; used by the courier's thread alone, but for `hint`."""
 
-    def __init__(self, settings: WorkerSettings, tasks: Callable[[], frozenset[str]]) -> None:
+    def __init__(
+        self, settings: WorkerSettings, tasks: Callable[[], frozenset[str]], allowance: Allowance | None = None
+    ) -> None:
         self.pace = Pace()
         self.slots = settings.slots
         self.busy = 0
@@ -33,11 +36,13 @@ class Claiming:
         self.crowd = 1
         self._settings = settings
         self._tasks = tasks
+        self._allowance = allowance
         self._by_task: Counter[str] = Counter()
         self._order = QueueOrder(settings)
         self.check = self._order.check
         self._next = 0.0
         self._hinted = False
+        self._is_for_spare_slots = False
 
     def hint(self) -> None:
         """There may be something to claim. May be called by any thread."""
@@ -54,31 +59,53 @@ class Claiming:
             # Before the claim is made: a hint that comes while it is under way asks for another.
             self._hinted = False
             self._next = min(self._next, now + self._patience())
-        return self._next
+        return min(self._next, self._allowance.ask_at()) if self._allowance else self._next
 
-    def wanted(self) -> int:
-        """How many jobs there is room for: in free slots, and ahead as far as they are expected to begin soon."""
+    def wanted(self, spare_room: int = 0) -> int:
+        """How many jobs there is room for: in free slots, and ahead as far as they are expected to begin soon.
+
+        Where there is none, jobs of high priority are wanted for the ``spare_room``.
+        """
+        wanted = self._wanted()
+        self._is_for_spare_slots = not wanted and spare_room > 0
+        return wanted or spare_room
+
+    def free(self, wanted: int) -> int:
+        """For how many of so many jobs there is a slot free."""
+        return wanted if self._is_for_spare_slots else max(0, min(wanted, self.slots - self.busy))
+
+    def _wanted(self) -> int:
         settings = self._settings
         if settings.limits and not any(self._room(task) for task in self._tasks()):
             return 0
         ahead = self.pace.expected(settings.prefetch, self._quick_slots())
         return max(0, min(self.slots + ahead - self.busy, settings.batch))
 
-    def claims(self, wanted: int) -> list[Claim]:
-        """How to ask for so many."""
-        room = {task: self._room(task) for task in self._settings.limits}
-        return self._order.claims(wanted, self._tasks(), room)
+    def claims(self, wanted: int, now: float = 0.0) -> list[Claim]:
+        """How to ask for so many; nothing where no limit leaves room for one."""
+        least = self._settings.spare_priority if self._is_for_spare_slots else None
+        claims = self._order.claims(wanted, self._tasks(), self._rooms(), min_priority=least)
+        if not claims:
+            self.is_empty = self._is_all()
+            self._next = now + self._settings.poll * random.uniform(0.5, 1.5)
+        return claims
 
     def answered(self, claimed: Claimed, now: float) -> None:
         """What a claim brought decides when the next is made."""
         # An answer of 0 asks for another claim: the store had not looked at everything.
-        self.is_empty = not claimed.jobs and not claimed.expired and claimed.next_due != 0
+        brought_nothing = not claimed.jobs and not claimed.expired and claimed.next_due != 0
+        self.is_empty = brought_nothing and self._is_all()
         self._next = 0.0
-        if self.is_empty:
+        if brought_nothing and self._order.searched_all:
             pause = self._settings.poll * random.uniform(0.5, 1.5)
             if claimed.next_due is not None:
                 pause = min(pause, claimed.next_due / SECOND + self._patience())
             self._next = now + pause
+
+    def placed(self, wanted: int, brought: int) -> None:
+        """What a claim of so many jobs brought is here: there are no more, if it could have brought more."""
+        if self._allowance and self._allowance.is_limited:
+            self._allowance.answered(is_full=brought >= wanted or not self._order.searched_all)
 
     def begins(self, job: StoredJob) -> None:
         """A job is here that was claimed."""
@@ -90,6 +117,10 @@ class Claiming:
         self.busy -= 1
         self._by_task[job.task] -= 1
 
+    def is_urgent(self, job: StoredJob) -> bool:
+        """Whether it may run in a spare slot."""
+        return job.priority >= self._settings.spare_priority
+
     def is_quick(self, task: str) -> bool:
         """Whether runs of the task are known to end within the time for which jobs are taken ahead."""
         seconds = self.pace.of(task)
@@ -100,7 +131,7 @@ class Claiming:
         far: set[Run] = set()
         slots, before, seconds = self.slots, 0, 0.0
         for run in runs:
-            waits = before >= self.slots
+            waits = before >= self.slots + (self._settings.spare if self.is_urgent(run.job) else 0)
             if waits and (slots <= 0 or seconds / slots > self._settings.prefetch):
                 far.add(run)
                 continue
@@ -110,6 +141,20 @@ class Claiming:
             else:
                 slots -= 1
         return far
+
+    def _is_all(self) -> bool:
+        """Whether what was asked for is all that there may be to claim."""
+        is_exhausted = self._allowance is not None and self._allowance.is_exhausted
+        return self._order.searched_all and not (is_exhausted or self._is_for_spare_slots)
+
+    def _rooms(self) -> Rooms:
+        rooms = self._allowance.rooms() if self._allowance else UNLIMITED
+        if not self._settings.limits:
+            return rooms
+        tasks = dict(rooms.tasks)
+        for task in self._settings.limits:
+            tasks[task] = min(self._room(task), tasks.get(task, self._settings.batch))
+        return Rooms(rooms.queues, tasks)
 
     def _room(self, task: str) -> int:
         """How many more jobs of the task may be here."""
@@ -124,57 +169,3 @@ class Claiming:
         if self.crowd <= FEW or random.random() < _AT_ONCE / self.crowd:
             return 0.0
         return _LATER + random.random() * self.crowd * _APART
-
-
-class QueueOrder:
-    """Several queues, and limits for tasks, as claims that are served in sequence by one call."""
-
-    def __init__(self, settings: WorkerSettings) -> None:
-        self._queues = settings.queues
-        self._is_strict = settings.order == "strict"
-        self._weights = dict(settings.weights)
-        self._credit = dict.fromkeys(self._weights, 0.0)
-        self._limits = settings.limits
-
-    def check(self, most: int) -> None:
-        """Refuses what takes more than ``most`` claims.
-
-        Raises:
-            ConfigurationError: it does.
-        """
-        needed = len(self._limits) + (len(self._weights) + 1 if self._weights else len(self._queues))
-        if (self._is_strict or self._weights or self._limits) and needed > most:
-            raise ConfigurationError(
-                f"queues in an order of their own and limits of tasks take one claim each; the store takes {most} in a "
-                f"call, and these are {needed}: use fewer, or several workers"
-            )
-
-    def claims(self, wanted: int, tasks: frozenset[str], room: dict[str, int]) -> list[Claim]:
-        """Claims for so many jobs, of each task in ``room`` at most so many."""
-        tight = {task: most for task, most in room.items() if most < wanted and task in tasks}
-        loose = tasks - tight.keys()
-        claims = self._of_queues(wanted, loose) if loose or not tight else []
-        for task, most in tight.items():
-            if most > 0:
-                # By lot, so that neither a limited task nor all the others wait for ever.
-                claims.insert(random.randint(0, len(claims)), Claim(self._queues, frozenset({task}), limit=most))
-        return claims
-
-    def _of_queues(self, wanted: int, tasks: frozenset[str]) -> list[Claim]:
-        if self._weights:
-            return [*self._shares(wanted, tasks), Claim(self._queues, tasks)]
-        if self._is_strict:
-            return [Claim((queue,), tasks) for queue in self._queues]
-        return [Claim(self._queues, tasks)]
-
-    def _shares(self, wanted: int, tasks: frozenset[str]) -> list[Claim]:
-        """Each queue's share of so many; what is left of a share because its queue is empty goes to the others."""
-        total = sum(self._weights.values())
-        for queue, weight in self._weights.items():
-            self._credit[queue] += wanted * weight / total
-        shares: Counter[str] = Counter()
-        for _ in range(wanted):
-            queue = max(self._credit, key=self._credit.__getitem__)
-            self._credit[queue] -= 1
-            shares[queue] += 1
-        return [Claim((queue,), tasks, limit=share) for queue, share in shares.most_common()]

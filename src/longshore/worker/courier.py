@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import logging
-import random
 import time
-from collections import deque
 from collections.abc import Callable
 from typing import Final
 
@@ -15,35 +13,33 @@ from longshore.contract import (
     Claim,
     Claimed,
     StoredJob,
-    Where,
 )
 from longshore.errors import StoreError
 from longshore.guard import Guard
-from longshore.holders import Doing, Lease
+from longshore.holders import Lease
 from longshore.states import RELEASE, move
-from longshore.worker.bell import Bell
 from longshore.worker.claiming import Claiming
+from longshore.worker.claims.allowance import Allowance
 from longshore.worker.course import Course
 from longshore.worker.deadlines import Deadlines
 from longshore.worker.ledger import UNFIT, Ledger
-from longshore.worker.performing import Cancelled, Interrupted
+from longshore.worker.outage import FIRST_PAUSE, Outage
+from longshore.worker.performing import Interrupted
 from longshore.worker.runs import Run
 from longshore.worker.settings import WorkerSettings
-from longshore.worker.slots import Slots
 from longshore.worker.suspects import Suspects
 from longshore.worker.tally import Tally
 from longshore.worker.term import Term
+from longshore.worker.told import Told
 
 _log = logging.getLogger("longshore.worker")
 _NOTHING: Final = Claimed([])
-_FIRST_PAUSE: Final = 0.05
-_LONGEST_PAUSE: Final = 5.0
 
 
-class Courier:
+class Courier(Told):
     """Settles what ran and claims what is to run, both in one round trip, at once when nothing is under way.
 
-    Everything here but `hint`, `report`, `drain` and `look_at_held` runs in the courier's own thread.
+    Everything here runs in the courier's own thread; what others tell it is in `Told`.
 
     Args:
         tasks: gives the names of the tasks that it claims jobs of.
@@ -62,77 +58,29 @@ class Courier:
         *,
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
-        self.slots: Slots
-        self.claiming = Claiming(settings, tasks)
-        self.course = Course(settings.grace, monotonic)
+        allowance = Allowance(store, lease, settings, tasks, monotonic=monotonic)
+        super().__init__(Claiming(settings, tasks, allowance), allowance, Course(settings.grace, monotonic))
         self._store = store
         self._lease = lease
         self._settings = settings
         self._make_run = make_run
         self._without_outcome = without_outcome
         self._monotonic = monotonic
-        self._bell = Bell()
+        self._outage = Outage(self._bell)
         self._ledger = Ledger(store, [f"queue:{queue}" for queue in settings.queues])
-        self._outcomes: deque[tuple[Run, Change | None, float]] = deque()
         self._deadlines = Deadlines(settings.grace)
         self._suspects = Suspects()
         self._term = Term(settings, monotonic=monotonic)
         self._unsure = False
-        self._look_at_held = False
-        self._pause = 0.0
 
     @property
     def tally(self) -> Tally:
         """What was done so far."""
         return self._ledger.tally
 
-    # What other threads say.
-
-    def hint(self) -> None:
-        """There may be something to claim."""
-        self.claiming.hint()
-        self._bell.ring()
-
-    def report(self, run: Run, change: Change | None, seconds: float) -> None:
-        """A run has ended, with the change that settles it, or was interrupted without one."""
-        self._outcomes.append((run, change, seconds))
-        self._bell.ring()
-
-    def look_at_held(self) -> None:
-        """Compare what the store says is held with what runs here."""
-        self._look_at_held = True
-        self._bell.ring()
-
-    def drain(self, seconds: float) -> None:
-        """Claim nothing more, hand back what has not begun, and let the rest run for so long."""
-        self.course.drain(seconds)
-        self._bell.ring()
-
-    def doing(self) -> Doing:
-        """What it does, and how many jobs are here."""
-        return Doing(self.course.status, self.claiming.slots, self.claiming.busy)
-
-    def pause(self) -> None:
-        """Claim nothing more and hand back what has not begun, until told to resume."""
-        self.course.is_paused = True
-        self._bell.ring()
-
-    def resume(self) -> None:
-        """Go on claiming."""
-        self.course.is_paused = False
-        self.hint()
-
-    def scale(self, slots: int) -> None:
-        """Run so many jobs at a time from now on."""
-        self.claiming.slots = slots
-        self.slots.resize(slots)
-        self.hint()
-
     def run_of(self, identity: str) -> Run | None:
         """The run of a job that is here."""
         return self._ledger.known.get(identity)
-
-    # The courier's own thread.
 
     def run(self) -> None:
         """Works until it is drained, or for as long as it was told to."""
@@ -158,8 +106,7 @@ class Courier:
         self._hand_back()
         self._stop_the_late()
         wanted = self._wanted()
-        due = self.claiming.due_at(self._monotonic()) <= self._monotonic()
-        claims = self.claiming.claims(wanted) if wanted and (due or self._ledger.undelivered) else []
+        claims = self._claims(wanted)
         if claims or self._ledger.undelivered:
             self._trip(claims, wanted)
         elif not self._ledger.follower.is_done():
@@ -175,10 +122,12 @@ class Courier:
             if self._lease.is_lost() and not self.course.is_draining:
                 self._ledger.hand_back_all(self._lease.holder)
                 self._lease.begin(self._store)
+                self.allowance.rules_changed()
                 return True
         except StoreError as error:
-            self._store_is_away(error)
-        self._bell.wait(self._pause or _FIRST_PAUSE)
+            self._outage.sit_out(error)
+            return False
+        self._bell.wait(FIRST_PAUSE)
         return False
 
     def _cut_off(self) -> None:
@@ -193,37 +142,37 @@ class Courier:
         self._unsure = True
 
     def _ensure_certainty(self) -> bool:
-        """Compares what is held with what runs here: after a call with unknown outcome, and at each heartbeat."""
-        if not (self._unsure or self._look_at_held):
+        """Compares what is held with what runs here: after a call with unknown outcome, and at each heartbeat.
+
+        Reads what limits and pauses allow, where that may have changed.
+        """
+        if not (self._unsure or self._look_at_held or self.allowance.must_read_rules):
             return True
-        self._look_at_held = False
         try:
-            if self._unsure:
-                self._collect()
-                self._ledger.deliver_again()
-            self._compare({job.id: job for job in self._store.each(Where(holder=self._lease.holder), body=False)})
+            if self._unsure or self._look_at_held:
+                self._compare()
+            if self.allowance.must_read_rules:
+                self._read_rules()
         except StoreError as error:
-            self._store_is_away(error)
-            self._bell.wait(self._pause)
+            self._outage.sit_out(error)
             return False
-        self._unsure = False
-        self._pause = 0.0
+        self._outage.is_over()
         return True
 
-    def _compare(self, held: dict[str, StoredJob]) -> None:
-        for identity, job in held.items():
-            run = self._ledger.known.get(identity)
-            if run is None or run.job.generation != job.generation:
-                if run is not None:
-                    run.interrupt(Interrupted)
-                self._ledger.hand_back(job)
-            elif job.cancel_asked:
-                run.interrupt(Cancelled)
-        for identity, run in list(self._ledger.known.items()):
-            if identity not in held and identity not in self._ledger.undelivered:
-                run.interrupt(Interrupted)
-                self._ledger.forget(identity)
-                self._ledger.tally.void += 1
+    def _compare(self) -> None:
+        self._look_at_held = False
+        if self._unsure:
+            self._collect()
+            self._ledger.deliver_again()
+        self._ledger.compare(self._lease.holder)
+        self._unsure = False
+
+    def _read_rules(self) -> None:
+        concerned = self.allowance.read_rules()
+        if concerned is not None:  # Nothing of theirs begins before it is claimed anew.
+            self._release(self.slots.take_back(concerned))
+            self.allowance.count(self._ledger.on())
+            self.claiming.again()
 
     def _collect(self) -> None:
         while self._outcomes:
@@ -240,6 +189,7 @@ class Courier:
     def _left(self, run: Run) -> None:
         """A run is over, or was taken back before it began."""
         self.claiming.ends(run.job)
+        self.allowance.ends(run)
         self._deadlines.remove(run)
         self._suspects.ends(run)
 
@@ -305,13 +255,26 @@ class Courier:
         now = self._monotonic()
         if not self.course.takes_jobs or now < self._suspects.watched_until(now):
             return 0
-        wanted = self.claiming.wanted()
+        wanted = self.claiming.wanted(self.slots.spare_room())
         left = self._term.left(self.claiming.busy)
         return wanted if left is None else min(wanted, left)
+
+    def _claims(self, wanted: int) -> list[Claim]:
+        """What is asked for now, once the tokens for it are taken."""
+        now = self._monotonic()
+        is_due = wanted > 0 and (self.claiming.due_at(now) <= now or bool(self._ledger.undelivered))
+        if self.allowance.is_limited and (is_due or self.allowance.tidy_at() <= now):
+            try:
+                self.allowance.step(wanted, self.claiming.free(wanted), is_claiming=is_due)
+            except StoreError as error:
+                self._outage.sit_out(error)
+                return []
+        return self.claiming.claims(wanted, now) if is_due else []
 
     def _time_to_sleep(self, wanted: int) -> float:
         now = self._monotonic()
         ends = [now + self._settings.heartbeat, self._deadlines.next(now), self._term.idle_end(), self.course.next(now)]
+        ends.append(self.allowance.tidy_at())
         if wanted > 0:
             ends.append(self.claiming.due_at(now))
         if self.slots.waiting():
@@ -325,11 +288,10 @@ class Courier:
         try:
             answers, claimed = self._exchange(changes, claims, wanted)
         except StoreError as error:
-            self._store_is_away(error)
             self._unsure = True
             if claims:
                 self.claiming.again()
-            self._bell.wait(self._pause)
+            self._outage.sit_out(error)
             return
         except UNFIT:
             _log.exception("the store refused %d changes: delivering them one by one", len(changes))
@@ -337,10 +299,10 @@ class Courier:
             self.claiming.again()
             self._ledger.deliver_singly()
             return
-        self._pause = 0.0
+        self._outage.is_over()
         self._ledger.settle(answers)
         if claims:
-            self._take(claimed)
+            self._take(claimed, wanted)
         self._follow()
         if not self._ledger.undelivered and (suspect := self._suspects.released()):
             self.slots.put(suspect)
@@ -353,8 +315,7 @@ class Courier:
         try:
             follower.step()
         except StoreError as error:
-            self._store_is_away(error)
-            self._bell.wait(self._pause)
+            self._outage.sit_out(error)
             return
         if not follower.queues.isdisjoint(self._settings.queues):
             self.claiming.again()
@@ -368,7 +329,7 @@ class Courier:
             return self._store.exchange(changes, claims, holder=holder, limit=wanted, max_bytes=most)
         return [], self._store.claim(claims, holder=holder, limit=wanted, max_bytes=most)
 
-    def _take(self, claimed: Claimed) -> None:
+    def _take(self, claimed: Claimed, wanted: int) -> None:
         now = self._monotonic()
         self.claiming.answered(claimed, now)
         self._ledger.follower.meet(claimed.expired)
@@ -378,11 +339,10 @@ class Courier:
                 self._ledger.undelivered[job.id] = self._suspects.put_off(job, now)
             elif not self._suspects.takes(run := self._known(self._make_run(job, now))):
                 taken.append(run)
+        self.claiming.placed(wanted, len(claimed.jobs))
         self.slots.put(*taken)
         if self.slots.waiting() and not all(self.claiming.is_quick(job.task) for job in claimed.jobs):
-            far = self.claiming.too_far(
-                run for run in self._ledger.known.values() if run.job.id not in self._ledger.undelivered
-            )
+            far = self.claiming.too_far(self._ledger.on())
             self._release(self.slots.take_back(far.__contains__) if far else [])
 
     def _known(self, run: Run) -> Run:
@@ -390,9 +350,6 @@ class Courier:
             earlier.interrupt(Interrupted)  # Somebody retried the job while it ran here.
         self._ledger.take(run)
         self.claiming.begins(run.job)
+        self.allowance.begins(run)
         self._deadlines.add(run)
         return run
-
-    def _store_is_away(self, error: StoreError) -> None:
-        _log.warning("the store is away: %s", error)
-        self._pause = min(max(_FIRST_PAUSE, self._pause * 2), _LONGEST_PAUSE) * random.uniform(0.75, 1.25)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections import Counter
+from collections.abc import Iterator
 from typing import Final
 
 from longshore.contract import ENDED, HELD, Answer, Change, Fields, Outcome, State, StoredJob, Where
@@ -12,7 +13,7 @@ from longshore.following import Follower, ended
 from longshore.guard import Guard
 from longshore.info import ended_topic
 from longshore.states import RELEASE, STOP, move
-from longshore.worker.performing import not_storable
+from longshore.worker.performing import Cancelled, Interrupted, not_storable
 from longshore.worker.runs import Run
 from longshore.worker.tally import Tally
 
@@ -48,6 +49,10 @@ class Ledger:
         if earlier is None and run.job.group is not None:
             self._members[run.job.group] += 1
 
+    def on(self) -> Iterator[Run]:
+        """The runs that are here and have not ended, in the order in which they came."""
+        return (run for identity, run in self.known.items() if identity not in self.undelivered)
+
     def hand_back(self, job: StoredJob) -> None:
         """A job is held that does not run here; perhaps it is on its way back already."""
         on_its_way = self.undelivered.get(job.id)
@@ -66,6 +71,27 @@ class Ledger:
         if changes:
             self.follower.add(filter(None, map(ended, held, self._store.update(changes))))
             self._announce(self._queue_topics)
+
+    def compare(self, holder: str) -> None:
+        """Compares what the store says is held with what is known here: hands back or interrupts what is not in both.
+
+        Raises:
+            StoreError: the store did not answer.
+        """
+        held = {job.id: job for job in self._store.each(Where(holder=holder), body=False)}
+        for identity, job in held.items():
+            run = self.known.get(identity)
+            if run is None or run.job.generation != job.generation:
+                if run is not None:
+                    run.interrupt(Interrupted)
+                self.hand_back(job)
+            elif job.cancel_asked:
+                run.interrupt(Cancelled)
+        for identity, run in list(self.known.items()):
+            if identity not in held and identity not in self.undelivered:
+                run.interrupt(Interrupted)
+                self.forget(identity)
+                self.tally.void += 1
 
     def forget(self, identity: str) -> None:
         """The job is not here any more."""

@@ -20,6 +20,8 @@ class WorkerSettings(Struct, frozen=True, kw_only=True):
         weights: by queue, which share of the jobs is its own while there are jobs of all: 3 and 1 are three of four.
         limits: by task, how many of its jobs run here at a time.
         slots: how many jobs run at a time: each in a thread, those of an ``async def`` on one event loop.
+        spare: how many more, if all slots are taken, of those whose priority is high enough.
+        spare_priority: how high that is, at least.
         batch: how many jobs one round trip takes at most.
         batch_bytes: how many bytes of arguments one round trip takes at most.
         prefetch: it takes ahead what it expects to begin within this time.
@@ -42,6 +44,8 @@ class WorkerSettings(Struct, frozen=True, kw_only=True):
     weights: Mapping[str, int] = {}
     limits: Mapping[str, int] = {}
     slots: int = 10
+    spare: int = 0
+    spare_priority: int = 1
     batch: int = 500
     batch_bytes: int = 16 * 1024 * 1024
     prefetch: float = 0.1
@@ -65,6 +69,8 @@ class WorkerSettings(Struct, frozen=True, kw_only=True):
             check_text(queue, "a queue's name")
         if self.slots < 1 or self.batch < 1:
             raise ConfigurationError(f"slots and batch must be at least 1; they are {self.slots} and {self.batch}")
+        if self.spare < 0:
+            raise ConfigurationError(f"spare is how many jobs run beyond slots, 0 or more; it is {self.spare}")
         self._check_order()
         if self.max_jobs is not None and self.max_jobs < 1:
             raise ConfigurationError(f"max_jobs must be at least 1, or None for any number; it is {self.max_jobs}")

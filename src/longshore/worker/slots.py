@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import ctypes
 import threading
-from collections import deque
 from collections.abc import Callable
 from queue import SimpleQueue
 
 from msgspec import Struct
 
 from longshore.contract import Change, StoredJob
+from longshore.worker.line import Line
 from longshore.worker.loop import Loop, PerformAsync
 from longshore.worker.performing import Interrupted
 from longshore.worker.runs import Report, Run
@@ -80,15 +80,26 @@ class Slots:
     A thread that has ended a run takes the next itself. Sleeping ones are roused one at a time, and each, once awake,
     rouses the next: short runs are all taken by one thread before a second is awake, long ones begin as fast as threads
     wake.
+
+    Besides ``number`` slots there may be ``spare`` ones, which are filled by urgent runs alone.
     """
 
-    def __init__(self, number: int, ways: Ways, report: Report) -> None:
+    def __init__(
+        self,
+        number: int,
+        ways: Ways,
+        report: Report,
+        *,
+        spare: int = 0,
+        is_urgent: Callable[[Run], bool] = lambda run: False,
+    ) -> None:
         self.number = number
+        self._spare = spare
         self._ways = ways
         self._report = report
         self._lock = threading.Lock()
-        self._line: deque[Run] = deque()
-        self._free = number
+        self._line = Line(spare, is_urgent)
+        self._free = number + spare
         self._threads: list[SlotThread] = []
         self._asleep = 0
         self._is_rousing = False
@@ -116,11 +127,12 @@ class Slots:
     def take_back(self, choose: Callable[[Run], bool] = lambda run: True) -> list[Run]:
         """Takes out of the line those of the runs that have not begun that ``choose`` is true of."""
         with self._lock:
-            taken = [run for run in self._line if choose(run)]
-            if taken:
-                gone = set(map(id, taken))
-                self._line = deque(run for run in self._line if id(run) not in gone)
-        return taken
+            return self._line.take_back(choose)
+
+    def spare_room(self) -> int:
+        """How many urgent runs more would begin at once in spare slots."""
+        with self._lock:
+            return self._line.spare_room(self._free)
 
     def stop(self) -> None:
         """Lets each thread, and the event loop, end after the runs that they are in."""
@@ -133,10 +145,10 @@ class Slots:
 
     def _advance(self) -> None:
         """Begins what is first in line, as far as slots are free."""
-        while self._free > 0 and self._line and self._line[0].on_loop:
-            self._free -= 1
-            self._begin_on_loop(self._line.popleft())
-        if self._free > 0 and self._line and not self._is_rousing:
+        while (run := self._line.first(self._free)) is not None and run.on_loop:
+            self._begin_first()
+            self._begin_on_loop(run)
+        if run is not None and not self._is_rousing:
             self._rouse()
 
     def _rouse(self) -> None:
@@ -144,7 +156,7 @@ class Slots:
             self._is_rousing = True
             self._asleep -= 1
             self._bell.put(None)
-        elif len(self._threads) < self.number:
+        elif len(self._threads) < self.number + self._spare:
             self._is_rousing = True
             thread = SlotThread(len(self._threads), self._following, self._ways, self._report)
             self._threads.append(thread)
@@ -167,12 +179,17 @@ class Slots:
             self._bell.get()
 
     def _next_in_line(self) -> Run | None:
-        run: Run | None = None
-        if self._free > 0 and self._line and not self._line[0].on_loop:
-            self._free -= 1
-            run = self._line.popleft()
+        run = self._line.first(self._free)
+        if run is not None and not run.on_loop:
+            self._begin_first()
+        else:
+            run = None
         self._advance()
         return run
+
+    def _begin_first(self) -> None:
+        self._line.begin_first()
+        self._free -= 1
 
     def _begin_on_loop(self, run: Run) -> None:
         if self._loop is None:

@@ -16,6 +16,7 @@ from longshore.following.sweep import sweep
 from longshore.guard import Guard
 from longshore.holders import lapsed_holders, rescue
 from longshore.info import ended_topic
+from longshore.limits import lapsed_shares, strike_shares
 from longshore.states import EXPIRE, move
 from longshore.worker.retention import Retention
 from longshore.worker.settings import WorkerSettings
@@ -77,12 +78,15 @@ class Upkeep:
         return store.write([mine])[0] is not None
 
     def _rescue(self, store: Guard, may_rescue: Callable[[], bool]) -> None:
-        lapsed = lapsed_holders(store)
+        tokens = lapsed_shares(store)
+        lapsed = sorted({*lapsed_holders(store), *tokens})
         # Asked again: if the clock has jumped meanwhile, it made the living look dead.
         for holder in lapsed if lapsed and may_rescue() else ():
             done = rescue(store, holder, by=self._lease.worker, lease=microseconds(self._settings.lease))
             if done is not None:
                 _log.warning("rescued the jobs of %s: %d run again, %d ended", holder, done.pending, done.ended)
+                if holder in tokens:
+                    strike_shares(store, [holder])
 
 
 def expire_overdue(store: Guard) -> int:

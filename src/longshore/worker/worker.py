@@ -15,6 +15,8 @@ from longshore.contract import Change, StoredJob
 from longshore.errors import StoreError
 from longshore.guard import Guard
 from longshore.holders import Doing, Lease, worker_topic
+from longshore.limits import TOKENS_TOPIC
+from longshore.pauses import RULES_TOPIC
 from longshore.worker.controls import Controls
 from longshore.worker.courier import Courier
 from longshore.worker.ear import Ear
@@ -184,7 +186,13 @@ class Worker:
         )
         courier.claiming.check(store.driver.limits.claims)
         ways = Ways(partial(perform, self._app), partial(perform_async, self._app), self._perform_apart)
-        courier.slots = Slots(self._settings.slots, ways, courier.report)
+        courier.slots = Slots(
+            self._settings.slots,
+            ways,
+            courier.report,
+            spare=self._settings.spare,
+            is_urgent=lambda run: courier.claiming.is_urgent(run.job),
+        )
         if self._until_empty:
             courier.course.until_empty = True
         self._courier = courier
@@ -226,10 +234,19 @@ class Worker:
 
         ears = [
             Ear("jobs", store, [f"queue:{queue}" for queue in self._settings.queues], courier.hint),
-            Ear("control", store, [worker_topic(self._lease.holder)], look),
+            Ear("control", store, [worker_topic(self._lease.holder), RULES_TOPIC], look),
         ]
+        of_tokens = Ear("tokens", store, [TOKENS_TOPIC], courier.tokens_freed)
         threads: list[Ear | Inbox | Heartbeat] = [*ears, inbox, heartbeat]
-        for thread in threads:
+
+        def heed_tokens() -> None:
+            # Only now: most workers know no limit, and need not be told when tokens are freed.
+            if of_tokens not in threads:
+                threads.append(of_tokens)
+                of_tokens.start()
+
+        courier.allowance.on_limited = heed_tokens
+        for thread in [*threads]:
             thread.start()
         try:
             courier.run()
@@ -241,11 +258,12 @@ class Worker:
                 self._apart.close()
             for thread in threads:
                 thread.join()
-            self._leave(store)
+            self._leave(store, courier)
 
-    def _leave(self, store: Guard) -> None:
+    def _leave(self, store: Guard, courier: Courier) -> None:
         try:
             if self._lease.is_valid():
+                courier.allowance.end()
                 self._lease.end(store)
         except StoreError as error:
             _log.warning("the lease of %s ends by itself: %s", self._lease.holder, error)
