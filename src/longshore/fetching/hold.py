@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import atexit
 import logging
+import os
 import threading
 import time
 from collections.abc import Callable, Sequence
 from enum import Enum, auto
+from functools import partial
 from queue import Empty, SimpleQueue
 from typing import Final
 
@@ -188,10 +191,17 @@ class Hold:
         with self._lock:
             if self._keeper is None:
                 self._line = SimpleQueue()
-                self._keeper = threading.Thread(target=self._run, name="longshore-fetch", daemon=True)
+                farewell = partial(self._leave, os.getpid())
+                atexit.register(farewell)
+                self._keeper = threading.Thread(target=self._run, args=(farewell,), name="longshore-fetch", daemon=True)
                 self._keeper.start()
 
-    def _run(self) -> None:
+    def _leave(self, process: int) -> None:
+        """At the end of the process; one that it has forked holds nothing, and leaves by itself."""
+        if process == os.getpid():
+            self.close()
+
+    def _run(self, farewell: Callable[[], None]) -> None:
         store: Guard | None = None
         beat = self._monotonic() + self._heartbeat
         try:
@@ -210,6 +220,7 @@ class Hold:
         except Exception:  # noqa: BLE001 - there is nobody to raise it to
             _log.exception("the lease of %s is not kept any more", self._lease.holder)
         finally:
+            atexit.unregister(farewell)
             with self._lock:
                 if self._keeper is threading.current_thread():
                     self._keeper = None

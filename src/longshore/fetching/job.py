@@ -35,7 +35,7 @@ class FetchedJob:
         self._job = job
         self._is_settled = False
         self._dropped = weakref.finalize(self, hold.drop, job.id, job.generation)
-        self._dropped.atexit = False  # The thread that hands jobs back may be gone by then.
+        self._dropped.atexit = False  # At the end of the process the hold hands back all that is left.
 
     def __repr__(self) -> str:
         return f"<FetchedJob {self.id} of {self.task}>"
