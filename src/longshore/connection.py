@@ -11,6 +11,7 @@ from longshore import registry
 from longshore.contract import Clock, Features
 from longshore.guard import DEFAULT_MAX_PAYLOAD, Guard
 from longshore.telling import Post
+from longshore.totals import note_first_use
 
 
 class Connection:
@@ -108,6 +109,7 @@ class Connection:
         store = self._guard(driver, patience=self._patience, max_payload=self._max_payload)
         if self._migrate:
             store.migrate()
+            note_first_use(store)
         return store
 
     def _lock(self) -> threading.Lock:

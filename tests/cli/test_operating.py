@@ -40,6 +40,7 @@ class TestStats:
             assert say("enqueue", task, "{}", "-q", queue).code == 0
         shown = say("stats", "--json").json()
         assert (shown["pending"], shown["workers"], shown["idle_workers"]) == (3, 1, 1)
+        assert (shown["enqueued"], shown["since"][10]) == (3, "T")
         assert shown["queues"]["far"]["pending"] == 1
         assert [(each["task"], each["queue"], each["known"]) for each in shown["unserved"]] == [
             ("strange", "default", False),

@@ -229,6 +229,20 @@ class TestPurge:
         assert app.store.update([move(FINISH, run)])[0].outcome is Outcome.REFUSED
         assert app.admin.purge() == 0
 
+    def test_an_attempt_says_so(self, app: Longshore, clock: ManualClock) -> None:
+        add(app, "pending")
+        add(app, "running")
+        run = claim(app, "running")
+        clock.advance(5)
+        app.admin.purge()
+        pending, running = (app.job(identity).info() for identity in ("pending", "running"))
+        assert [(each.outcome, each.error, each.started) for each in running.attempts] == [
+            ("purged", "given up by a person", run.started)
+        ]
+        assert (running.attempts[0].holder, running.attempts[0].attempt) == ("anna", 1)
+        assert [(each.outcome, each.attempt, each.ended) for each in pending.attempts] == [("purged", 0, clock())]
+        assert {failure.error for failure in app.admin.failures().failures} == {"given up by a person"}
+
     def test_of_one_queue_and_more_than_a_batch(self, app: Longshore) -> None:
         add(app, "other", queue="other")
         app.enqueue_many([app.tasks["add"].call(number) for number in range(600)])

@@ -98,7 +98,7 @@ class TestLists:
         rest = app.admin.failures(after=page.after)
         failures = [*page.failures, *rest.failures]
         assert [(failure.id, failure.error) for failure in failures] == [
-            ("given up", None),
+            ("given up", "given up by a person"),
             ("job-2", "Discard: word 2"),
             ("job-1", "Discard: word 1"),
             ("job-0", "Discard: word 0"),

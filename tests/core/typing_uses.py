@@ -20,12 +20,23 @@ from longshore import (
     Linear,
     Longshore,
     Retry,
+    State,
     Task,
     Throttle,
     Unique,
 )
+from longshore.admin import (
+    Admin,
+    Fate,
+    HeldJob,
+    Hour,
+    JobPage,
+    Unserved,
+    Verdict,
+)
 from longshore.codecs import JSON, MESSAGEPACK, Compressed, Encrypted, Pickle
 from longshore.tasks import Configured
+from longshore.testing import Delivery, EnqueuedJob, Harness, Ran
 
 app = Longshore("sqlite:///jobs.db", require=Features.DURABLE)
 
@@ -151,6 +162,48 @@ def of_fetching() -> None:
         one.finish({"any": "result"})
     app.fetch(5)  # E: arg-type
     app.fetch(wait="long")  # E: arg-type
+
+
+def of_admin() -> None:
+    admin = app.admin
+    assert_type(admin, Admin)
+    assert_type(admin.job("a"), JobInfo | None)
+    assert_type(admin.jobs(queues="mail", states=State.FAILED, since=timedelta(hours=1)), JobPage)
+    assert_type(admin.jobs(queues=["mail"], states=[State.FAILED], notes={"a": 1}).after, str | None)
+    assert_type(list(admin.every(tasks=["resize"])), list[JobInfo])
+    assert_type(admin.failures().failures[0].enqueued_again, str | None)
+    assert_type(admin.stats().since, datetime | None)
+    assert_type(admin.stats().enqueued, int)
+    assert_type(admin.counts(), dict[str, dict[State, int]])
+    assert_type(admin.history(), tuple[Hour, ...])
+    assert_type(admin.workers()[0].holds, tuple[HeldJob, ...])
+    assert_type(admin.unserved(), tuple[Unserved, ...])
+    assert_type(admin.retry("a", delay=5, max_attempts=None)[0].verdict, Verdict)
+    assert_type(admin.cancel(["a", "b"], force=True), list[Fate])
+    assert_type(admin.edit(("a",), priority=5, expires=None), list[Fate])
+    assert_type(admin.purge(queues="mail"), int)
+    admin.jobs(states="failed")  # E: arg-type
+    admin.jobs("mail")  # E: call-arg
+    admin.retry(5)  # E: arg-type
+    admin.retry("a", delay="soon")  # E: arg-type
+    admin.cancel("a", True)  # E: call-arg
+    admin.edit("a", state=State.PENDING)  # E: call-arg
+    admin.note("a", ["seen"])  # E: arg-type
+    admin.stats().failed = 5  # E: misc
+
+
+def of_tests() -> None:
+    with Harness(app, "memory://") as jobs:
+        assert_type(jobs, Harness)
+        assert_type(jobs.drain("mail", with_scheduled=True)[0].error, BaseException | None)
+        assert_type(jobs.assert_enqueued(resize, {"width": 5}, delay=5, since=timedelta(1)), list[EnqueuedJob])
+        assert_type(jobs.crash_after("run", resize.enqueue(Path("a"), 5)), Ran)
+        assert_type(jobs.deliver_twice("a"), Delivery)
+        jobs.assert_enqueued(5)  # E: arg-type
+        jobs.assert_enqueued(resize, urgency=5)  # E: call-arg
+        jobs.assert_enqueued(resize, delay="soon")  # E: arg-type
+        jobs.crash_after("lunch")  # E: arg-type
+        jobs.advance("soon")  # E: arg-type
 
 
 def of_declarations() -> None:

@@ -8,6 +8,7 @@ from hashlib import blake2b
 from itertools import islice
 from typing import Any, Final
 
+import msgspec
 from msgspec import UNSET, Struct, UnsetType
 
 from longshore.admin.reading import ENQUEUED_AGAIN, Reading, Several, texts
@@ -33,8 +34,9 @@ from longshore.errors import InvalidValue
 from longshore.following import descendants, ended, follow, look, removed
 from longshore.guard import MAX_TEXT_BYTES, check_text
 from longshore.holders import worker_topic
-from longshore.info import ended_topic
+from longshore.info import Attempt, ended_topic
 from longshore.states import ASK_CANCEL, CANCEL, EDIT, FORCE_CANCEL, PURGE, RETRY, RETRY_IN_LINE, Event, move
+from longshore.totals import count_removed
 
 _BATCH: Final = 500
 _ROUNDS: Final = 5
@@ -160,6 +162,7 @@ class Acting(Reading):
         for batch in _batches(wanted):
             before = {job.id: job for job in self._store.each(Where(ids=batch), body=False)}
             gone = self._store.delete(Where(ids=batch), limit=len(batch))
+            count_removed(self._store, len(gone))
             fates |= {identity: Fate(identity, Verdict.DONE) for identity in gone}
             follow(self._store, [removed(before[identity]) for identity in gone if identity in before])
             left = tuple(identity for identity in batch if identity not in fates)
@@ -170,13 +173,14 @@ class Acting(Reading):
     def purge(self, *, queues: Several | None = None, tasks: Several | None = None) -> int:
         """Gives up every job that has not ended, of these queues and tasks or of all; answers how many there were.
 
-        They become ABANDONED and stay to be seen. Runs that are still on are void.
+        They become ABANDONED and stay to be seen, with an attempt that says so. Runs that are still on are void.
         """
         where = Where(queues=texts(queues), tasks=texts(tasks), states=tuple(UNENDED))
         jobs = self._store.each(where, body=False)
+        now = self._store.now()
         given_up = 0
         while batch := [job.id for job in islice(jobs, _BATCH)]:
-            fates = self._apply(batch, lambda job: _end(PURGE, job))
+            fates = self._apply(batch, lambda job: _purge(job, now))
             given_up += sum(fate.verdict is Verdict.DONE for fate in fates)
         return given_up
 
@@ -293,10 +297,16 @@ def _cancel(job: StoredJob, *, force: bool) -> _Step | Fate:
     return _Step(move(ASK_CANCEL, job, {"cancel_asked": True}), job.queue, job.holder, verdict=Verdict.ASKED)
 
 
-def _end(event: Event, job: StoredJob) -> _Step | Fate:
+def _end(event: Event, job: StoredJob, fields: Fields | None = None) -> _Step | Fate:
     if job.state in ENDED:
         return Fate(job.id, Verdict.REFUSED, job.state)
-    return _Step(move(event, job), job.queue, job.holder)
+    return _Step(move(event, job, fields), job.queue, job.holder)
+
+
+def _purge(job: StoredJob, now: Instant) -> _Step | Fate:
+    began = job.started if job.state is State.RUNNING and job.started is not None else now
+    record = Attempt("purged", job.attempt, job.generation, job.holder or "", began, now, "given up by a person")
+    return _end(PURGE, job, {"attempt_record": msgspec.json.encode(record)})
 
 
 def _edit(job: StoredJob, fields: Fields) -> _Step | Fate:

@@ -21,6 +21,7 @@ from longshore.holders import HolderRecord, holder_of
 from longshore.info import JobInfo, attempt_of, info_of
 from longshore.pauses import paused
 from longshore.tasks import shown_call, shown_result
+from longshore.totals import first_use, removed
 
 T = TypeVar("T")
 Several = str | Iterable[str]
@@ -147,7 +148,7 @@ class Reading:
         return counts
 
     def stats(self, *, scheduled: bool = True) -> Stats:
-        """How many jobs there are of each state, and how many workers.
+        """How many jobs there are of each state, how many there ever were, and how many workers.
 
         Args:
             scheduled: whether to count what is pending and not due yet, which takes longer than the rest.
@@ -159,6 +160,8 @@ class Reading:
         busy = {str(holder) for (holder,) in self._store.count(By.HOLDER)} & living
         return Stats(
             **{state.name.lower(): number for state, number in states.items()},
+            enqueued=sum(states.values()) + removed(self._store),
+            since=moment_or_none(first_use(self._store)),
             scheduled=self._scheduled(states[State.PENDING]) if scheduled else None,
             workers=len(living),
             busy_workers=len(busy),

@@ -89,6 +89,10 @@ class Stats(Struct, frozen=True, kw_only=True):
     cancelled: int
     expired: int
     abandoned: int
+    enqueued: int
+    """How many were ever enqueued, roughly, also those that were removed since."""
+    since: datetime | None
+    """When the store was first used; None: only by programs that do not migrate it."""
     scheduled: int | None
     """Pending jobs that are not due yet; None: not counted, or more are due than are counted."""
     workers: int

@@ -9,6 +9,7 @@ from typing import Final
 from longshore.contract import ENDED, UNENDED, Order, State, Where
 from longshore.durations import microseconds
 from longshore.guard import Guard
+from longshore.totals import count_removed
 from longshore.worker.settings import WorkerSettings
 
 _BATCH: Final = 500
@@ -32,7 +33,9 @@ class Retention:
     def remove(self, store: Guard) -> int:
         """One round of a second at most; gives how many were removed."""
         ends = time.monotonic() + _SECONDS
-        return sum(self._remove(store, states, age, ends) for states, age in self._kept)
+        removed = sum(self._remove(store, states, age, ends) for states, age in self._kept)
+        count_removed(store, removed)
+        return removed
 
     def _remove(self, store: Guard, states: tuple[State, ...], age: int, ends: float) -> int:
         removed = 0
