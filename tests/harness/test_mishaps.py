@@ -37,6 +37,14 @@ class TestCrashAfter:
         assert (job.result(timeout=0), ledger.lines) == ("Hello Ada", ["greet Ada"])
         assert app.admin.workers() == (), "the dead worker's lease has not lapsed"
 
+    def test_what_waits_for_a_job_whose_worker_died_goes_on(self, app: Longshore, jobs: Harness, ledger: Any) -> None:
+        first = app.tasks["greet"].enqueue("Ada")
+        second = app.tasks["greet"].options(after=[first]).enqueue("Bob")
+        jobs.crash_after("settle", first)
+        assert second.info().state is State.WAITING, "it did not follow: its worker was dead"
+        jobs.drain()
+        assert (second.info().state, ledger.lines) == (State.SUCCEEDED, ["greet Ada", "greet Bob"])
+
     def test_an_attempt_that_failed_is_stored_too(self, app: Longshore, jobs: Harness) -> None:
         app.tasks["fail_until"].enqueue(2)
         left = jobs.crash_after("settle")

@@ -109,6 +109,15 @@ class TestDrain:
         assert jobs.drain() == []
         assert job.info().state is State.EXPIRED
 
+    def test_what_waits_for_others_runs_after_them(self, app: Longshore, jobs: Harness, ledger: Any) -> None:
+        first = app.tasks["greet"].enqueue("Ada")
+        app.tasks["agreet"].options(after=[first]).enqueue("Bob")
+        late = app.tasks["greet"].options(expires=5).enqueue("Cleo")
+        app.tasks["agreet"].options(after=[late], lax=True).enqueue("Dan")
+        jobs.advance(6)
+        assert len(jobs.drain()) == 3
+        assert sorted(ledger.lines) == ["agreet Bob", "agreet Dan", "greet Ada"]
+
     def test_a_run_that_its_own_task_made_void(self, app: Longshore, jobs: Harness) -> None:
         @app.task
         def give_up(context: Context) -> None:

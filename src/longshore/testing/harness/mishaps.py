@@ -77,7 +77,9 @@ class Mishaps:
             return
         self._clock.advance(LEASE)
         with self._runner.lease() as lease:
-            Upkeep(lease, self._settings).work(self._app.store, may_rescue=lambda: True)
+            upkeep = Upkeep(lease, self._settings)
+            upkeep.work(self._app.store, may_rescue=lambda: True)
+            upkeep.mend(self._app.store)
         self._somebody_died = False
 
     def _take(self, lease: Lease, identity: str | None) -> StoredJob:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextvars
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from typing import Final, TypeVar
@@ -15,6 +15,7 @@ from longshore.admin.foreground import run_and_settle
 from longshore.app import Longshore
 from longshore.contract import SECOND, By, Change, Claim, Claimed, State, StoredJob, Where
 from longshore.errors import Blocked, LeaseLost
+from longshore.following import Follower
 from longshore.holders import Lease
 from longshore.info import JobInfo, info_of
 from longshore.retry import Snooze
@@ -59,6 +60,8 @@ class Runner:
                     if ran.error is not None and raise_errors:
                         raise ran.error
                     yield ran
+                if claimed.expired:
+                    self._follow(claimed.expired)
                 if claimed.jobs or claimed.expired or claimed.next_due == 0:
                     continue
                 if not with_scheduled or claimed.next_due is None:
@@ -123,6 +126,11 @@ class Runner:
             return Claimed([])
         lease.renew(self._app.store)
         return self._app.store.claim([claim], holder=lease.holder, limit=1)
+
+    def _follow(self, expired: Sequence[str]) -> None:
+        follower = Follower(self._app.store)
+        follower.meet(expired)
+        follower.finish()
 
     def _any_of(self, queues: tuple[str, ...]) -> Claim | None:
         """A claim of any job in these queues, or in all, whose task is known; None: none is there."""
