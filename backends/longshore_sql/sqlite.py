@@ -18,7 +18,7 @@ from longshore_sql.driver import SQLDriver
 from longshore_sql.file_lock import FileLock
 from longshore_sql.schema import Schema
 from longshore_sql.sqlite_dialect import SQLiteDialect
-from longshore_sql.sqlite_errors import Translated, is_forbidden
+from longshore_sql.sqlite_errors import Translated, is_forbidden, make_legible
 from longshore_sql.sqlite_options import Options
 from longshore_sql.sqlite_sources import ConnectionSource, EngineSource, FileSource, Source, begin, joined, lock_path
 from longshore_sql.statements import Step
@@ -60,7 +60,7 @@ class SQLiteDriver(SQLDriver):
         self._wakes = Wakes(f"{source.path}-wake")
         self._after_commit = AfterCommit(self.wake)
         self._examined: int | None = None
-        self._is_checked = False
+        self._checked: int | None = None
         (self._touch,) = dialect.script([self._schema.meta.delete().where(sqlalchemy.false())])
         if not source.is_durable():
             self.features &= ~Features.DURABLE
@@ -98,7 +98,7 @@ class SQLiteDriver(SQLDriver):
             else:
                 self._versions.upgrade(cursor)
             self._versions.check(cursor)
-        self._is_checked = True
+        self._checked = None
 
     def now(self) -> Instant:
         return self._clock()
@@ -138,6 +138,9 @@ class SQLiteDriver(SQLDriver):
                     self._check(step)
                 yield step
                 cursor.execute("COMMIT")
+            except sqlite3.OperationalError as error:
+                make_legible(connection, error)
+                raise
             finally:
                 if connection.in_transaction:
                     cursor.execute("ROLLBACK")
@@ -160,6 +163,9 @@ class SQLiteDriver(SQLDriver):
                 step = Step(cursor, self._clock())
                 self._check(step)
                 yield step
+            except sqlite3.OperationalError as error:
+                make_legible(connection, error)
+                raise
             finally:
                 if not inside:
                     cursor.execute("ROLLBACK")
@@ -171,9 +177,11 @@ class SQLiteDriver(SQLDriver):
             self._after_commit.wake(topics, tx)
 
     def _check(self, step: Step) -> None:
-        if not self._is_checked:
+        # A migration by newer code changes this number, and may leave what this code cannot read.
+        (shape,) = step.cursor.execute("PRAGMA schema_version").fetchone()
+        if shape != self._checked:
             self._versions.check(step.cursor)
-            self._is_checked = True
+            self._checked = shape
 
     def _in_line(self) -> FileLock:
         """The lock at which all who write to the file wait for their turn."""

@@ -56,6 +56,17 @@ def is_forbidden(error: BaseException | None) -> bool:
     return isinstance(error, OSError) or _code(error) in _FORBIDDEN
 
 
+def make_legible(connection: sqlite3.Connection, error: sqlite3.OperationalError) -> None:
+    """After a text that is no UTF-8: it is read all the same when the call is repeated, so that it blocks nobody."""
+    if "decode to UTF-8" in str(error):
+        # Not from the beginning: it takes longer for each text.
+        connection.text_factory = _legible
+
+
+def _legible(text: bytes) -> str:
+    return text.decode(errors="backslashreplace")
+
+
 def _unopened(error: Exception, path: str) -> Unavailable:
     folder = Path(path).parent
     why = f"{error}; it and its folder must be writable for this user"

@@ -10,6 +10,7 @@ import pytest
 
 from longshore.contract import UNREADABLE, Change, Claim, NewJob, Outcome, State, Where
 from longshore.errors import Corrupt, StoreFull, Unavailable
+from longshore.guard import Guard
 from longshore_sql.sqlite import SQLiteDriver
 
 JOB = NewJob("a", "queue", "task", b"payload")
@@ -105,6 +106,20 @@ def test_a_damaged_row_says_so_and_holds_up_nobody(store: SQLiteDriver, column: 
     ends = [Change(job.id, State.FAILED, generation=job.generation, holder="holder", settles=True) for job in taken]
     assert [answer.outcome for answer in store.update(ends)] == [Outcome.MOVED, Outcome.MOVED]
     assert store.delete(Where(ids=["a", "b"])) == ["a", "b"]
+
+
+def test_a_text_that_is_no_text_holds_up_nobody_when_the_call_is_repeated(store: SQLiteDriver) -> None:
+    store.insert([NewJob("a", "queue", "task", b"payload"), NewJob("b", "queue", "task", b"")])
+    with store._source.writer() as connection:
+        connection.execute("UPDATE longshore_job SET notes = CAST(X'7BFF7D' AS TEXT) WHERE id = 'a'")
+    guarded = Guard(store, sleep=lambda seconds: None)
+    assert {job.id: job.notes.get(UNREADABLE) for job in guarded.each(Where())} == {
+        "a": "notes is '{\\\\xff}'",
+        "b": None,
+    }
+    with pytest.raises(Unavailable, match="UTF-8"):
+        store.claim([Claim(("queue",))], holder="holder", limit=2)
+    assert [job.id for job in store.claim([Claim(("queue",))], holder="holder", limit=2).jobs] == ["a", "b"]
 
 
 def test_a_state_that_there_is_not_is_shown_as_an_end_and_can_be_retried(store: SQLiteDriver) -> None:

@@ -67,6 +67,23 @@ def test_a_newer_store_is_used_as_long_as_it_can_be_read(connect, path: Path) ->
             call()
 
 
+def test_a_store_that_is_migrated_by_newer_code_is_not_touched_by_those_who_use_it_already(connect, path: Path) -> None:
+    store = connect()
+    store.migrate()
+    store.insert([NewJob("a", "q", "t", b"")])
+    with sqlite3.connect(path) as newer:
+        newer.execute("ALTER TABLE longshore_job ADD COLUMN colour TEXT")
+    newer.close()
+    store.insert([NewJob("b", "q", "t", b"")])  # It can be read as before.
+    with sqlite3.connect(path) as newest:
+        newest.execute("ALTER TABLE longshore_job ADD COLUMN smell TEXT")
+    newest.close()
+    set_meta(path, version=VERSION + 2, readable_from=VERSION + 1)
+    for call in (lambda: store.insert([NewJob("c", "q", "t", b"")]), lambda: store.select(Where())):
+        with pytest.raises(SchemaError, match="update the longshore package"):
+            call()
+
+
 def test_an_older_store_asks_to_be_migrated(connect, path: Path) -> None:
     connect().migrate()
     set_meta(path, version=VERSION - 1)

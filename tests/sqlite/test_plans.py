@@ -37,6 +37,7 @@ def filled(request: pytest.FixtureRequest, store: SQLiteDriver) -> SQLiteDriver:
     if request.param == "analyzed":
         with store._source.writer() as connection:
             connection.execute("ANALYZE")
+        store.read("none")  # Looks at the schema, which has changed, once.
     return store
 
 
