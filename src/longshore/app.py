@@ -8,7 +8,7 @@ from contextlib import AbstractContextManager, contextmanager
 from functools import partial
 from typing import TYPE_CHECKING, Any, ParamSpec, Self, TypeVar
 
-from longshore import registry
+from longshore import admission, registry
 from longshore.admin import Admin
 from longshore.codecs import JSON, Choice, Codec, TypedCodec, is_native
 from longshore.codecs.json import canonical
@@ -16,10 +16,11 @@ from longshore.connection import Connection
 from longshore.contract import EVERY, By, Clock, Features, State, Where
 from longshore.declaring import Declaring
 from longshore.durations import Seconds
-from longshore.enqueuing import check_call, enqueue_calls, enqueue_each
+from longshore.enqueuing import enqueue_each
 from longshore.errors import InvalidValue, LongshoreError, UnknownTask
 from longshore.fetching import Fetch
 from longshore.guard import DEFAULT_MAX_PAYLOAD, Guard
+from longshore.hooks import Hooks
 from longshore.ids import IdMaker
 from longshore.jobs import Job
 from longshore.locks import Locking
@@ -73,6 +74,7 @@ class Longshore(Declaring, Locking, Workflows):
     ) -> None:
         self.tasks: dict[str, Task[..., Any]] = {}
         self.commands = Commands()
+        self.hooks = Hooks()
         self.resources = Resources()
         self._strict = strict
         self._connection = Connection(
@@ -107,6 +109,7 @@ class Longshore(Declaring, Locking, Workflows):
             tx: the application's open connection or transaction: the job is there when it commits, and only then.
 
         Raises:
+            Refused: a hook refused the call.
             IdConflict: another job is stored under the id that was given.
             UniqueConflict: another job holds the unique key, and the call is not to be skipped.
             Unavailable: the store did not answer; the job may be stored or not.
@@ -117,18 +120,14 @@ class Longshore(Declaring, Locking, Workflows):
         """Stores any number of jobs at once, and gives their handles, in order.
 
         Raises:
+            Refused: a hook refused one of the calls; none is stored.
             IdConflict: another job is stored under an id that was given; the others are stored.
             UniqueConflict: another job holds a unique key, and the call is not to be skipped; the others are stored.
             PartialInsert: the store failed after some of them were stored.
             Unavailable: the store did not answer; jobs may be stored or not.
         """
         given = list(calls)
-        jobs: list[Job[Any]] = []
-        for enqueued in enqueue_calls(self.store, given, self._make_id, tx=tx) if given else ():
-            if isinstance(enqueued, LongshoreError):
-                raise enqueued
-            jobs.append(Job(self, enqueued))
-        return jobs
+        return self._handles(admission.enqueue(self, given, self._make_id, tx=tx) if given else ())
 
     async def aenqueue(self, call: Call[R]) -> Job[R]:
         """Stores a job that makes this call, on an event loop: calls that come at the same time are stored at once.
@@ -136,20 +135,34 @@ class Longshore(Declaring, Locking, Workflows):
         Who is cancelled meanwhile leaves the others alone; the job may then be stored or not.
 
         Raises:
-            InvalidValue, IdConflict, UniqueConflict, Unavailable: as by `enqueue`, for this call alone.
+            InvalidValue, Refused, IdConflict, UniqueConflict, Unavailable: as by `enqueue`, for this call alone.
         """
-        check_call(call)
-        return Job(self, await self.awaiting.enqueue(call))
+        return Job(self, await admission.aenqueue(self, call))
 
     async def aenqueue_many(self, calls: Iterable[Call[Any]]) -> list[Job[Any]]:
         """Stores any number of jobs at once, on an event loop, as `enqueue_many` does.
 
         Raises:
-            IdConflict, UniqueConflict, PartialInsert, Unavailable: as by `enqueue_many`.
+            Refused, IdConflict, UniqueConflict, PartialInsert, Unavailable: as by `enqueue_many`.
         """
-        import asyncio
+        given = list(calls)
+        return self._handles(await admission.aenqueue_many(self, given, self._make_id) if given else ())
 
-        return await asyncio.to_thread(self.enqueue_many, list(calls))
+    def admit(self, call: Call[R]) -> Call[R]:
+        """The call as the application's hooks leave it: for what stores calls to be made later.
+
+        Raises:
+            Refused: a hook refused it.
+        """
+        return admission.admit(self, call)
+
+    def _handles(self, answers: Iterable[str | LongshoreError]) -> list[Job[Any]]:
+        jobs: list[Job[Any]] = []
+        for answer in answers:
+            if isinstance(answer, LongshoreError):
+                raise answer
+            jobs.append(Job(self, answer))
+        return jobs
 
     def call_by_name(
         self, task: str, arguments: Mapping[str, Any] | None = None, *, options: Options | None = None

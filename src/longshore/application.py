@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from longshore.codecs import TypedCodec
 from longshore.guard import Guard
+from longshore.hooks import Hooks
 from longshore.jobs import Job
 from longshore.resources import Resources
 from longshore.tasks import Call, Task
@@ -38,6 +39,10 @@ class Application(Protocol):
     @property
     def resources(self) -> Resources:
         """What it gives to its tasks."""
+
+    @property
+    def hooks(self) -> Hooks:
+        """What it adds to every job."""
 
     def another_store(self) -> Guard:
         """Another connection to it, whose calls are not repeated."""

@@ -74,7 +74,17 @@ class Arguments:
         Raises:
             InvalidValue: they do not fit the signature, or one of them has no form in JSON; it is named.
         """
-        bound = self._bind(args, kwargs)
+        return self._encoded(self._bind(args, kwargs))
+
+    def encode_named(self, values: Mapping[str, Any]) -> bytes:
+        """The same of arguments by name, as `named` gives them.
+
+        Raises:
+            InvalidValue: as by `encode`.
+        """
+        return self._encoded(self._by_name(values))
+
+    def _encoded(self, bound: Any) -> bytes:
         if not self._codec.keeps_types:
             self._check_loose(bound)
         try:
@@ -104,9 +114,20 @@ class Arguments:
         Raises:
             InvalidValue: as `encode` does, or there is no parameter of such a name.
         """
+        return self._identity(self._bind(args, kwargs), names)
+
+    def identity_named(self, values: Mapping[str, Any], names: tuple[str, ...] = ()) -> bytes:
+        """The same of arguments by name.
+
+        Raises:
+            InvalidValue: as by `identity`.
+        """
+        return self._identity(self._by_name(values), names)
+
+    def _identity(self, bound: Any, names: tuple[str, ...]) -> bytes:
         if unknown := set(names) - set(self._order):
             raise InvalidValue(f"{self._name}{self._signature} has no parameter {', '.join(sorted(unknown))}")
-        bound = self._load(self._codec.encode(self._form(self._bind(args, kwargs))), self.codec)
+        bound = self._load(self._codec.encode(self._form(bound)), self.codec)
         values = {name: getattr(bound, name) for name in names or self._order}
         return canonical({name: value for name, value in values.items() if not self._is_default(name, value)})
 
@@ -141,6 +162,14 @@ class Arguments:
         """
         return self._given(self._read(payload, codec))
 
+    def spread(self, values: Mapping[str, Any]) -> tuple[list[Any], dict[str, Any]]:
+        """What to call the function with for arguments by name.
+
+        Raises:
+            InvalidValue: they do not fit the signature.
+        """
+        return self._spread(self._by_name(values))
+
     def shown(self, task: str, payload: bytes, codec: str) -> str:
         """The call of a task that was stored, as people may see it: secret arguments are hidden, long ones cut."""
         try:
@@ -157,6 +186,10 @@ class Arguments:
             values = self._given(self._load(payload, codec or self.codec))
         except Exception:  # noqa: BLE001 - nobody can have seen in clear what cannot be read
             return str
+        return self.hider_of(values)
+
+    def hider_of(self, values: Mapping[str, Any]) -> Callable[[str], str]:
+        """The same for arguments by name."""
         return hider(value for name, value in values.items() if name in self.secret)
 
     def _form(self, bound: Any) -> Any:
@@ -216,6 +249,14 @@ class Arguments:
             except TypeError:
                 pass  # The signature says better what is wrong.
         return self._struct(**self._bind_slowly(args, kwargs))
+
+    def _by_name(self, values: Mapping[str, Any]) -> Any:
+        try:
+            return self._struct(**values)
+        except TypeError as error:
+            raise InvalidValue(
+                f"{self._name}{self._signature} cannot be called with these arguments: {error}"
+            ) from error
 
     def _bind_slowly(self, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> dict[str, Any]:
         try:

@@ -34,11 +34,17 @@ class BoundBulk:
     """Stores the jobs of calls that are tied to each other, or to jobs that are stored already."""
 
     def __init__(
-        self, store: Guard, calls: Sequence[Call[Any]], jobs: Sequence[NewJob], settle: Settle, tx: Any
+        self,
+        store: Guard,
+        calls: Sequence[Call[Any]],
+        jobs: Sequence[NewJob],
+        settle: Settle,
+        tx: Any,
+        given: Sequence[Call[Any]],
     ) -> None:
         self._store = store
         self._calls = calls
-        self._plan = Plan(calls, jobs)
+        self._plan = Plan(calls, jobs, given)
         self._called = [callbacks_of(call, job) for call, job in zip(calls, jobs, strict=True)]
         self._settle = settle
         self._tx = tx
@@ -105,14 +111,17 @@ class Plan:
     stored before the job: so nobody can end it and miss a call. Where a parent's unique key may be another's, its
     children are stored in a later wave, when it is known which job stands for the parent.
 
+    Args:
+        given: the calls as others name them as their parents.
+
     Raises:
         InvalidValue: a parent is not of this bulk, or calls are each other's parents.
     """
 
-    def __init__(self, calls: Sequence[Call[Any]], jobs: Sequence[NewJob]) -> None:
+    def __init__(self, calls: Sequence[Call[Any]], jobs: Sequence[NewJob], given: Sequence[Call[Any]]) -> None:
         self._calls = calls
         self._jobs = jobs
-        self._at: dict[int, int] = {id(call): place for place, call in enumerate(calls)}
+        self._at: dict[int, int] = {id(call): place for place, call in enumerate(given)}
         self._names = {job.id: place for place, job in enumerate(jobs)}
         self._parents = [self._parents_of(call) for call in calls]
 

@@ -4,18 +4,21 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Awaitable, Callable, Iterable
-from typing import Any, Concatenate, ParamSpec, Protocol, TypeVar, overload
+from typing import Any, Concatenate, Final, ParamSpec, Protocol, TypeVar, overload
 
+from longshore import plugins
 from longshore.codecs import Choice, Codec
 from longshore.context import Context
 from longshore.durations import Seconds
 from longshore.errors import ConfigurationError
 from longshore.guard import check_priority, check_text
+from longshore.hooks import Hooks
 from longshore.jobs import Job
 from longshore.retry import Retry
 from longshore.tasks import DEFAULT_QUEUE, Call, Enqueuer, Executor, Options, Task, check_function
 from longshore.unique import Uniqueness
 
+GROUP: Final = "longshore.tasks"
 P = ParamSpec("P")
 R = TypeVar("R")
 _DEFAULT_RETRY = Retry()
@@ -96,6 +99,7 @@ class Declaring(ABC):
     """The part of an application that registers tasks."""
 
     tasks: dict[str, Task[..., Any]]
+    hooks: Hooks
     _choice: Choice
     _strict: bool
 
@@ -173,3 +177,25 @@ class Declaring(ABC):
         strict = self._strict if strict is None else strict
         decorator = TaskDecorator(self, name, options, retry, timeout, executor, memory, strict, choice, secret)
         return decorator if function is None else decorator(function)
+
+    def load_tasks(self, name: str) -> None:
+        """Registers the tasks that an installed distribution has under a name: all of them, or none.
+
+        Its entry point in the group ``longshore.tasks`` is a function that is given this application.
+
+        Raises:
+            MissingPackage: it needs what is not installed.
+            ConfigurationError: none is installed under this name, it is no function, or the name of a task is taken.
+        """
+        register = plugins.load(GROUP, name)
+        if not callable(register):
+            raise ConfigurationError(f"the entry point {name} in {GROUP} must be a function; it is {register!r}")
+        before = set(self.tasks)
+        try:
+            register(self)
+        except Exception as error:
+            for added in set(self.tasks) - before:
+                del self.tasks[added]
+            if isinstance(error, ConfigurationError):
+                raise ConfigurationError(f"the tasks {name!r} cannot be registered: {error}") from error
+            raise

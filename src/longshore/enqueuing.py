@@ -27,9 +27,17 @@ _TIMES: Final = 100
 
 
 def enqueue_calls(
-    store: Guard, calls: Sequence[Call[Any]], make_id: Callable[[], str], *, tx: Any = None
+    store: Guard,
+    calls: Sequence[Call[Any]],
+    make_id: Callable[[], str],
+    *,
+    tx: Any = None,
+    given: Sequence[Call[Any]] | None = None,
 ) -> list[Enqueued]:
     """Stores a job for each call, and answers each; one that is refused never spoils its neighbours.
+
+    Args:
+        given: the calls as others name them as their parents, in the same order, if they are not these.
 
     Raises:
         InvalidValue: a call is not of the form that is needed; nothing was stored.
@@ -39,7 +47,7 @@ def enqueue_calls(
         check_call(call)
     jobs = [new_job(call, call.options.id or make_id(), digest_of(call)) for call in calls]
     if any(call.options.bonds for call in calls):
-        return BoundBulk(store, calls, jobs, _Held(store, tx).settle, tx).store_all()
+        return BoundBulk(store, calls, jobs, _Held(store, tx).settle, tx, given or calls).store_all()
     held = _Held(store, tx)
     return [
         job.id if answer.outcome is Insertion.INSERTED else held.settle(call, job, answer)

@@ -23,6 +23,7 @@
     ├── IdConflict                  another job is stored under this id
     ├── UniqueConflict              another job holds this unique key
     ├── IllegalMove                 a job in this state cannot do that
+    ├── Refused                     a hook refused a call; nothing was stored
     ├── NotCompleted                a strict task returned, and did not say that it has completed
     ├── LeaseLost                   this process no longer holds its jobs
     ├── LockHeld                    others hold the lock, and did not let go in the time given
@@ -147,6 +148,10 @@ class UniqueConflict(LongshoreError):
 
 class IllegalMove(LongshoreError):
     """A job in this state cannot do that."""
+
+
+class Refused(LongshoreError):
+    """A hook refused a call; nothing was stored."""
 
 
 class NotCompleted(LongshoreError):

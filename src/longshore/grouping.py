@@ -27,6 +27,8 @@ class Enqueuing(Protocol):
 
     def enqueue_many(self, calls: Iterable[Call[Any]], *, tx: Any = None) -> list[Job[Any]]: ...
 
+    def admit(self, call: Call[Any]) -> Call[Any]: ...
+
     def job(self, identity: str) -> Job[Any]: ...
 
 
@@ -77,7 +79,8 @@ class Group:
                 f"a group's callback is stored once, under the group's own id; {then!r} must have neither id, unique, "
                 "key, group, after nor calls at its own end: let it enqueue what is to come then"
             )
-        seal(self._app.store, self.id, new_job(then, callback_id(self.id), digest_of(then)))
+        admitted = self._app.admit(then)
+        seal(self._app.store, self.id, new_job(admitted, callback_id(self.id), digest_of(admitted)))
         return self._app.job(callback_id(self.id))
 
     def counts(self) -> dict[State, int]:

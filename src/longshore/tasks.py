@@ -18,6 +18,7 @@ from longshore.codecs import JSON, Choice, TypedCodec, is_native
 from longshore.contract import SECOND, NewJob, StoredJob, UniqueScope
 from longshore.durations import Seconds, instant, microseconds
 from longshore.errors import ConfigurationError, InvalidValue
+from longshore.hooks import Hooks, TaskHooks
 from longshore.jobs import Job
 from longshore.redaction import shown_value
 from longshore.retry import Retry
@@ -32,6 +33,10 @@ Executor: TypeAlias = Literal["thread", "process"]
 
 class Enqueuer(Protocol):
     """What a task needs of its application."""
+
+    @property
+    def hooks(self) -> Hooks:
+        """What it adds to every job."""
 
     def enqueue(self, call: Call[R], *, tx: Any = None) -> Job[R]:
         """Stores a job that makes this call."""
@@ -85,12 +90,24 @@ class Configured(Generic[P, R]):
         Raises:
             InvalidValue: the arguments do not fit, or one has no form in JSON.
         """
+        arguments = self._task.arguments
+        return self._made(arguments.encode(args, kwargs), partial(arguments.identity, args, kwargs))
+
+    def call_named(self, values: Mapping[str, Any]) -> Call[R]:
+        """The same with arguments by name, as they are stored: those of a ``*rest`` as a list, of a ``**rest`` as an
+        object.
+
+        Raises:
+            InvalidValue: as by `call`.
+        """
+        arguments = self._task.arguments
+        return self._made(arguments.encode_named(values), partial(arguments.identity_named, values))
+
+    def _made(self, payload: bytes, identity: Callable[[tuple[str, ...]], bytes]) -> Call[R]:
         task, unique = self._task, self._options.unique
-        slot = slot_of(unique, task.name, partial(task.arguments.identity, args, kwargs)) if unique else None
-        arguments = task.arguments
-        payload = arguments.encode(args, kwargs)
-        most = task.retry.max_attempts
-        return Call(task.name, payload, self._options, most, slot, arguments.codec, arguments.fingerprint(payload))
+        slot = slot_of(unique, task.name, identity) if unique else None
+        most, fingerprint = task.retry.max_attempts, task.arguments.fingerprint(payload)
+        return Call(task.name, payload, self._options, most, slot, task.arguments.codec, fingerprint)
 
     def enqueue(self, *args: P.args, **kwargs: P.kwargs) -> Job[R]:
         """Stores a job that will call the task, and gives its handle."""
@@ -143,6 +160,11 @@ class Task(Generic[P, R]):
 
     def __repr__(self) -> str:
         return f"<Task {self.name}>"
+
+    @property
+    def hooks(self) -> TaskHooks:
+        """What is added to the jobs of this task alone."""
+        return self.app.hooks.of_task(self.name)
 
     def call(self, *args: P.args, **kwargs: P.kwargs) -> Call[R]:
         """A call to enqueue later, alone or with others.

@@ -29,6 +29,10 @@ class Workflows(ABC):
         """Stores any number of jobs at once."""
 
     @abstractmethod
+    def admit(self, call: Call[Any]) -> Call[Any]:
+        """The call as the application's hooks leave it."""
+
+    @abstractmethod
     def job(self, identity: str) -> Job[Any]:
         """The handle of a job."""
 

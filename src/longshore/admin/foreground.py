@@ -17,6 +17,7 @@ from longshore.holders import Lease
 from longshore.info import ended_topic
 from longshore.states import STOP, move
 from longshore.worker.performing import perform
+from longshore.worker.reactions import react
 
 _log = logging.getLogger("longshore.admin")
 _LEASE: Final = 60.0
@@ -61,6 +62,7 @@ def run_and_settle(app: Application, job: StoredJob) -> list[BaseException]:
         )
     _tell(app.store, job, change, answer)
     follow(app.store, [ended(job, answer)])
+    react(app, job, change)
     return errors
 
 

@@ -10,11 +10,13 @@ from typing import Any, Self
 from msgspec.structs import replace
 
 from longshore.application import Application
-from longshore.contract import Fields, State, StoredJob
+from longshore.contract import Change, Fields, State, StoredJob
 from longshore.errors import IllegalMove, TooLarge
 from longshore.fetching.hold import Hold
+from longshore.hooks import deserialized, finish
 from longshore.states import FINISH, RELEASE, START, STOP, UNRESERVE, move
 from longshore.worker.performing import failed
+from longshore.worker.reactions import react
 
 
 class FailedByHand(Exception):
@@ -88,11 +90,19 @@ class FetchedJob:
         Raises:
             InvalidValue: they do not fit the task's signature.
         """
+        job = finish(deserialized(self._app.hooks, self._job))
         task = self._app.tasks.get(self.task)
         if task is not None:
-            return task.arguments.named(self._job.payload, self._job.codec)
-        values: Mapping[str, Any] = self._app.result_codec(self.task).decode(self._job.payload, self._job.codec)
+            return task.arguments.named(job.payload, job.codec)
+        values: Mapping[str, Any] = self._app.result_codec(self.task).decode(job.payload, job.codec)
         return values
+
+    def _readable(self) -> StoredJob:
+        """With the bytes that tell what of an error is secret, if they can be had."""
+        try:
+            return finish(deserialized(self._app.hooks, self._job))
+        except Exception:  # noqa: BLE001 - a hook may raise anything, and nobody can have seen what it did not give
+            return self._job
 
     def start(self) -> None:
         """Begins the job: it is running, and an attempt is used."""
@@ -125,8 +135,7 @@ class FetchedJob:
         if self._job.state is State.RESERVED:
             self.start()
         cause = FailedByHand(error) if isinstance(error, str) else error
-        self._hold.apply(failed(self._app, self._job, cause))
-        self._settled()
+        self._apply(failed(self._app, self._readable(), cause))
 
     def release(self) -> None:
         """Hands the job back to its old place; no attempt is used up."""
@@ -146,8 +155,13 @@ class FetchedJob:
 
     def _settle(self, event: Any, fields: Fields | None = None) -> None:
         self._check_open()
-        self._hold.apply(move(event, self._job, fields))
+        self._apply(move(event, self._job, fields))
+
+    def _apply(self, change: Change) -> None:
+        answer = self._hold.apply(change)
         self._settled()
+        if answer.state is change.to:  # Else somebody asked to cancel it first.
+            react(self._app, self._job, change)
 
     def _check_open(self) -> None:
         if self._is_settled:

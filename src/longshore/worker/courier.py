@@ -7,13 +7,7 @@ import time
 from collections.abc import Callable
 from typing import Final
 
-from longshore.contract import (
-    Answer,
-    Change,
-    Claim,
-    Claimed,
-    StoredJob,
-)
+from longshore.contract import Answer, Change, Claim, Claimed, StoredJob
 from longshore.errors import StoreError
 from longshore.guard import Guard
 from longshore.holders import Lease
@@ -25,6 +19,7 @@ from longshore.worker.deadlines import Deadlines
 from longshore.worker.ledger import UNFIT, Ledger
 from longshore.worker.outage import FIRST_PAUSE, Outage
 from longshore.worker.performing import Interrupted
+from longshore.worker.reactions import Reactions
 from longshore.worker.runs import Run
 from longshore.worker.settings import WorkerSettings
 from longshore.worker.suspects import Suspects
@@ -45,6 +40,7 @@ class Courier(Told):
         tasks: gives the names of the tasks that it claims jobs of.
         make_run: makes a run of a job that was claimed at a moment.
         without_outcome: gives the change that settles a run which was interrupted for a reason.
+        reactions: is told what became of runs, and whether there is something to do.
     """
 
     def __init__(
@@ -55,6 +51,7 @@ class Courier(Told):
         tasks: Callable[[], frozenset[str]],
         make_run: Callable[[StoredJob, float], Run],
         without_outcome: Callable[[StoredJob, type[Interrupted] | None], Change],
+        reactions: Reactions,
         *,
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
@@ -67,7 +64,9 @@ class Courier(Told):
         self._without_outcome = without_outcome
         self._monotonic = monotonic
         self._outage = Outage(self._bell)
-        self._ledger = Ledger(store, [f"queue:{queue}" for queue in settings.queues])
+        self._reactions = reactions
+        self._reactions.caught_up = self.hint
+        self._ledger = Ledger(store, [f"queue:{queue}" for queue in settings.queues], reactions.settled)
         self._deadlines = Deadlines(settings.grace)
         self._suspects = Suspects()
         self._term = Term(settings, monotonic=monotonic)
@@ -88,10 +87,11 @@ class Courier(Told):
             self._bell.silence()
             if self._ensure_lease() and self._ensure_certainty():
                 self._turn()
+                self._reactions.turned(has_jobs=bool(self._ledger.known), is_empty=self.claiming.is_empty)
         self._hand_back_the_rest()
 
     def _is_done(self) -> bool:
-        is_idle = self._ledger.is_settled() and not self._outcomes
+        is_idle = self._ledger.is_settled() and not self._outcomes and self._reactions.is_done
         if not is_idle:
             self._term.worked()
         if self.course.is_draining:
@@ -99,7 +99,8 @@ class Courier(Told):
         now = self._monotonic()
         if is_idle and self.claiming.is_empty and now >= self._term.idle_end():
             return True
-        return is_idle and self.course.until_empty and self.claiming.is_empty and not self._suspects.awaits(now)
+        is_empty = self.claiming.is_empty and not self._reactions.may_have_enqueued
+        return is_idle and self.course.until_empty and is_empty and not self._suspects.awaits(now)
 
     def _turn(self) -> None:
         self._collect()
@@ -253,7 +254,7 @@ class Courier(Told):
 
     def _wanted(self) -> int:
         now = self._monotonic()
-        if not self.course.takes_jobs or now < self._suspects.watched_until(now):
+        if not self.course.takes_jobs or self._reactions.is_behind or now < self._suspects.watched_until(now):
             return 0
         wanted = self.claiming.wanted(self.slots.spare_room())
         left = self._term.left(self.claiming.busy)
@@ -285,6 +286,7 @@ class Courier(Told):
 
     def _trip(self, claims: list[Claim], wanted: int) -> None:
         changes = list(self._ledger.undelivered.values())
+        self._reactions.may_have_enqueued &= not claims
         try:
             answers, claimed = self._exchange(changes, claims, wanted)
         except StoreError as error:

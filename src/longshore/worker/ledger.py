@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Final
 
 from longshore.contract import ENDED, HELD, Answer, Change, Fields, Outcome, State, StoredJob, Where
@@ -25,7 +25,7 @@ UNFIT: Final = (LongshoreError, ValueError, TypeError, OverflowError)
 class Ledger:
     """What a worker holds; used by its courier's thread alone."""
 
-    def __init__(self, store: Guard, queue_topics: list[str]) -> None:
+    def __init__(self, store: Guard, queue_topics: list[str], settled: Callable[[StoredJob, Change], None]) -> None:
         self.tally = Tally()
         self.known: dict[str, Run] = {}
         self.undelivered: dict[str, Change] = {}
@@ -34,6 +34,7 @@ class Ledger:
         self._members: Counter[str] = Counter()  # Of each group, as many as are known here.
         self._store = store
         self._queue_topics = queue_topics
+        self._settled = settled
 
     def is_settled(self) -> bool:
         """Whether nothing is here, and all has followed from what was."""
@@ -174,6 +175,9 @@ class Ledger:
             )
             return
         self.tally.settled(change, answer)
+        run = self.known.get(change.id)
+        if run is not None and run.job.generation == change.generation and answer.outcome is not Outcome.REFUSED:
+            self._settled(run.job, change)
         self._follow(change.id, answer)
         self.forget(change.id)
 

@@ -16,11 +16,13 @@ from longshore.application import Application
 from longshore.context import Context
 from longshore.contract import SECOND, UNREADABLE, Change, Duration, Fields, StoredJob
 from longshore.durations import microseconds
-from longshore.errors import Corrupt, NotCompleted, TooLarge, UnknownTask
+from longshore.errors import Corrupt, TooLarge
+from longshore.hooks import Steps, afinish, deserialized, finish
 from longshore.info import Attempt
 from longshore.retry import Discard, Retry, Snooze
 from longshore.states import DISCARD, FAIL, FINISH, GIVE_UP, RELEASE, SNOOZE, STOP, Event, move
 from longshore.tasks import Task
+from longshore.worker.prepared import Prepared
 
 _log = logging.getLogger("longshore.worker")
 ATTEMPT_BYTES = 8 * 1024
@@ -54,20 +56,7 @@ def perform(
 
     ``caught`` is told what was raised inside.
     """
-    prepared = _prepare(app, job, caught)
-    if isinstance(prepared, Change):
-        return prepared
-    context = Context(app, job)
-    try:
-        with context:
-            result = prepared.call(context)
-            result = _awaited(result) if inspect.iscoroutine(result) else result
-        prepared.check_completed(context)
-    except BaseException as error:  # noqa: BLE001 - also SystemExit: a task that exits has failed
-        if context.completion is None:
-            caught(error)
-        return context.ending(_raised(app, prepared, context, error))
-    return context.ending(_returned(app, prepared, context, result))
+    return finish(_performed(app, job, caught, lambda error: error))
 
 
 async def perform_async(
@@ -79,102 +68,75 @@ async def perform_async(
     """
     import asyncio
 
-    prepared = _prepare(app, job)
-    if isinstance(prepared, Change):
-        return prepared
-    context = Context(app, job)
-    try:
-        with context:
-            result = await prepared.call(context)
-        prepared.check_completed(context)
-    except asyncio.CancelledError as error:
-        reason = interrupted_by()
-        meant = error if reason is None else reason().with_traceback(error.__traceback__)
-        return context.ending(_raised(app, prepared, context, meant))
-    except BaseException as error:  # noqa: BLE001 - also SystemExit: a task that exits has failed
-        return context.ending(_raised(app, prepared, context, error))
-    return context.ending(_returned(app, prepared, context, result))
+    def meant(error: BaseException) -> BaseException:
+        reason = interrupted_by() if isinstance(error, asyncio.CancelledError) else None
+        return error if reason is None else reason().with_traceback(error.__traceback__)
+
+    return await afinish(_performed(app, job, lambda error: None, meant))
 
 
-class _Prepared:
-    """A run that may begin: its task, and what it is called with."""
-
-    __slots__ = ("args", "began", "job", "kwargs", "task")
-
-    def __init__(self, task: Task[..., Any], job: StoredJob, args: list[Any], kwargs: dict[str, Any]) -> None:
-        self.task = task
-        self.job = job
-        self.args = args
-        self.kwargs = kwargs
-        self.began = time.monotonic()
-
-    def call(self, context: Context) -> Any:
-        """Calls the function; a coroutine is given as it is."""
-        function = self.task.function
-        if self.task.takes_context:
-            return function(context, *self.args, **self.kwargs)
-        return function(*self.args, **self.kwargs)
-
-    def check_completed(self, context: Context) -> None:
-        """Refuses that a strict task has returned without a word.
-
-        Raises:
-            NotCompleted: it has.
-        """
-        if self.task.strict and context.completion is None:
-            raise NotCompleted(
-                f"{self.task.name} is strict, and did not explicitly complete: call context.complete(result) when all "
-                "is done"
-            )
-
-
-def _prepare(
-    app: Application, job: StoredJob, caught: Callable[[BaseException], None] = lambda error: None
-) -> _Prepared | Change:
+def _performed(
+    app: Application,
+    job: StoredJob,
+    caught: Callable[[BaseException], None],
+    meant: Callable[[BaseException], BaseException],
+) -> Steps[Change]:
+    """The steps of a run, the same in a thread and on an event loop; ``meant`` says what an error stands for."""
     began = time.monotonic()
     try:
         if UNREADABLE in job.notes:
             raise Corrupt(f"what is stored of this job cannot be read: {job.notes[UNREADABLE]}")
-        task = _task_of(app, job)
-        args, kwargs = task.arguments.decode(job.payload, job.codec)
-    except Exception as error:  # noqa: BLE001 - what is stored may be anything, and a type's own hook may raise anything
-        caught(error)
-        return _failure(job, error, began, _at_least_unreadable(app, job, error))
-    return _Prepared(task, job, args, kwargs)
+        readable = (yield from deserialized(app.hooks, job)) if app.hooks.around_runs else job
+        run = Prepared(app, readable, began)
+    except Exception as unreadable:  # noqa: BLE001 - what is stored may be anything, and a type's own hook may raise anything
+        caught(unreadable)
+        return _failure(job, unreadable, began, _at_least_unreadable(app, job, unreadable))
+    with Context(app, job) as context:
+        result, error = yield from _through(run, context, meant)
+        if context.completion is not None:
+            _log_late(run, error)
+            result, error = context.completion.result, None
+        if run.is_hooked:
+            yield from run.told(context, result, error)
+    if error is None:
+        return context.ending(_finish(app, run, result))
+    caught(error)
+    return context.ending(_raised(run, error))
 
 
-def _returned(app: Application, run: _Prepared, context: Context, result: Any) -> Change:
-    if context.completion is not None:
-        result = context.completion.result
-    return _finish(app, run.task, run.job, result, run.began)
+def _through(
+    run: Prepared, context: Context, meant: Callable[[BaseException], BaseException]
+) -> Steps[tuple[Any, BaseException | None]]:
+    # A step of its own: who keeps an error in the frame that caught it keeps all that the task had in hand.
+    try:
+        if run.is_hooked:
+            yield from run.admitted(context)
+        result = run.call(context)
+        if inspect.iscoroutine(result):
+            result = yield result
+        run.check_completed(context)
+        return result, None
+    except GeneratorExit:
+        raise
+    except BaseException as error:  # noqa: BLE001 - also SystemExit: a task that exits has failed
+        return None, meant(error)
 
 
-def _raised(app: Application, run: _Prepared, context: Context, error: BaseException) -> Change:
-    job, hide = run.job, _hider(run.task, run.job)
-    if context.completion is not None:
-        told = hide("".join(traceback.format_exception(error)))
-        _log.error("job %s had completed when its task raised; it has succeeded\n%s", job.id, told)
-        return _finish(app, run.task, job, context.completion.result, run.began)
+def _log_late(run: Prepared, error: BaseException | None) -> None:
+    if error is not None:
+        told = run.hide("".join(traceback.format_exception(error)))
+        _log.error("job %s had completed when its task raised; it has succeeded\n%s", run.job.id, told)
+
+
+def _raised(run: Prepared, error: BaseException) -> Change:
+    job = run.job
     if isinstance(error, Snooze):
         return move(SNOOZE, job, {"delay": microseconds(error.delay)})
     if isinstance(error, Cancelled):
-        return _ended(STOP, job, error, run.began, hide=hide)
+        return _ended(STOP, job, error, run.began, hide=run.hide)
     if isinstance(error, Interrupted) and not isinstance(error, _FAILURES):
         return move(RELEASE, job)
-    return _failure(job, error, run.began, _delay(run.task, job, error), hide)
-
-
-def _task_of(app: Application, job: StoredJob) -> Task[..., Any]:
-    if job.task not in app.tasks:
-        raise UnknownTask(f"no task is registered as {job.task!r} in this process")
-    return app.tasks[job.task]
-
-
-def _awaited(coroutine: Any) -> Any:
-    # A plain function that gives a coroutine, or a run outside of a worker: there is no event loop to share.
-    import asyncio
-
-    return asyncio.run(coroutine)
+    return _failure(job, error, run.began, _delay(run.task, job, error), run.hide)
 
 
 def without_outcome(app: Application, job: StoredJob, reason: type[Interrupted] | None) -> Change:
@@ -205,18 +167,18 @@ def not_storable(job: StoredJob, error: Exception) -> Change:
     return _ended(GIVE_UP, job, error, time.monotonic())
 
 
-def _finish(app: Application, task: Task[..., Any], job: StoredJob, result: Any, began: float) -> Change:
+def _finish(app: Application, run: Prepared, result: Any) -> Change:
     if result is None:
-        return move(FINISH, job)
-    codec = task.result_codec
+        return move(FINISH, run.job)
+    codec = run.task.result_codec
     try:
         data = codec.encode(result)
         if len(data) > app.store.max_payload:
             raise TooLarge(f"its result takes {len(data):,} bytes, more than the {app.store.max_payload:,} allowed")
         codec.decode(data, codec.name)  # Who asks for the result must get one that is what the task says it returns.
     except Exception as error:  # noqa: BLE001 - a result's own method for its form in JSON may raise anything
-        return _ended(DISCARD, job, error, began, hide=_hider(task, job))
-    return move(FINISH, job, {"result": data, "result_codec": codec.name})
+        return _ended(DISCARD, run.job, error, run.began, hide=run.hide)
+    return move(FINISH, run.job, {"result": data, "result_codec": codec.name})
 
 
 def _at_least_unreadable(app: Application, job: StoredJob, error: Exception) -> Duration | None:

@@ -15,6 +15,7 @@ from longshore.contract import Change, StoredJob
 from longshore.errors import StoreError
 from longshore.guard import Guard
 from longshore.holders import Doing, Lease, worker_topic
+from longshore.hooks import ask, finish, tell
 from longshore.limits import TOKENS_TOPIC
 from longshore.pauses import RULES_TOPIC
 from longshore.worker.controls import Controls
@@ -23,6 +24,7 @@ from longshore.worker.ear import Ear
 from longshore.worker.heartbeat import Heartbeat
 from longshore.worker.inbox import Inbox
 from longshore.worker.performing import perform, perform_async, without_outcome
+from longshore.worker.reactions import Reactions
 from longshore.worker.runs import Run
 from longshore.worker.settings import WorkerSettings
 from longshore.worker.slots import Slots, Ways
@@ -65,6 +67,7 @@ class Worker:
         # Not an event, since a signal may interrupt who waits, and its handler wait again (see `Bell`).
         self._ended: SimpleQueue[None] = SimpleQueue()
         self._held = ExitStack()
+        self._reactions = Reactions(app, self)
 
     def __enter__(self) -> Self:
         self.start()
@@ -168,6 +171,8 @@ class Worker:
     def _prepare(self) -> Guard:
         with ExitStack() as held:
             held.enter_context(self._app.resources.held())
+            finish(ask(self._app.hooks.worker_start.functions, self))
+            held.callback(lambda: finish(tell(self._app.hooks.worker_stop.functions, self)))
             store = self._connect()
             self._held = held.pop_all()
         return store
@@ -183,6 +188,7 @@ class Worker:
             lambda: frozenset(self._app.tasks),
             self._make_run,
             partial(without_outcome, self._app),
+            self._reactions,
         )
         courier.claiming.check(store.driver.limits.claims)
         ways = Ways(partial(perform, self._app), partial(perform_async, self._app), self._perform_apart)
@@ -256,6 +262,7 @@ class Worker:
             courier.slots.stop()
             if self._apart is not None:
                 self._apart.close()
+            self._reactions.close(self._settings.grace)
             for thread in threads:
                 thread.join()
             self._leave(store, courier)
