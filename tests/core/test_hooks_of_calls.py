@@ -9,9 +9,8 @@ from typing import Any
 
 import pytest
 
+from core.echo import arguments_of, register_echo
 from longshore import Call, Features, Job, Longshore, Options, State, Unique
-from longshore.codecs import JSON, Encrypted, new_key
-from longshore.contract import Where
 from longshore.errors import ConfigurationError, IdConflict, InvalidValue, LongshoreError, Refused, UniqueConflict
 from longshore.hooks import Enqueued, Enqueuing, Payload
 
@@ -22,22 +21,8 @@ REQUEST: ContextVar[str] = ContextVar("request", default="none")
 def app(target: Any) -> Iterator[Longshore]:
     """An application on each store, with a task that gives back what it was called with."""
     with Longshore(target) as app:
-
-        @app.task
-        def echo(word: str, number: int = 1, *rest: int) -> list[str | int]:
-            return [word, number, *rest]
-
+        register_echo(app)
         yield app
-
-
-def arguments_of(app: Longshore, job: Job[Any]) -> dict[str, Any]:
-    """What a job was stored with."""
-    with app.fetch(job.info().queue, wait=0) as fetch:
-        (fetched,) = fetch.take()
-        assert fetched.id == job.id
-        arguments = dict(fetched.arguments())
-        fetched.cancel()
-    return arguments
 
 
 def enqueue(app: Longshore, call: Call[Any]) -> Job[Any]:
@@ -320,71 +305,6 @@ def test_a_repeated_id_is_a_repeat_whatever_a_hook_puts_in(app: Longshore) -> No
     with pytest.raises(IdConflict):
         echo.enqueue("b")
     assert arguments_of(app, job) == {"word": "a", "number": 0}
-
-
-def test_bytes_come_back_through_the_same_hooks_in_reverse(app: Longshore) -> None:
-    def reverse(payload: Payload) -> None:
-        assert (payload.task, payload.codec) == ("echo", "json")
-        payload.data = payload.data[::-1]
-
-    def sign(payload: Payload) -> None:
-        payload.data = b"signed:" + payload.data
-
-    async def check(payload: Payload) -> None:
-        assert payload.data.startswith(b"signed:")
-        payload.data = payload.data.removeprefix(b"signed:")
-
-    app.hooks.serialize(reverse)
-    app.hooks.deserialize(reverse)
-    app.hooks.serialize(sign)
-    app.hooks.deserialize(check)
-    job, fetched = app.tasks["echo"].enqueue("a", 2), app.tasks["echo"].options(queue="by hand").enqueue("b")
-    (stored,) = app.store.select(Where(ids=(job.id,)), limit=1).jobs
-    assert stored.payload == b"signed:" + b'{"word":"a","number":2}'[::-1]
-    app.worker().run(until_empty=True)
-    assert job.result(timeout=5) == ["a", 2]
-    assert arguments_of(app, fetched) == {"word": "b"}
-
-
-def test_bytes_that_do_not_come_back_keep_the_job(app: Longshore) -> None:
-    @app.hooks.deserialize
-    def refuse(payload: Payload) -> None:
-        raise ValueError("the seal is broken")
-
-    job = app.tasks["echo"].enqueue("a")
-    app.worker().run(until_empty=True)
-    info = job.info()
-    assert (info.shown_as, info.attempt, info.error) == ("retrying", 1, "ValueError: the seal is broken")
-    assert (info.due - info.created).total_seconds() >= 29
-
-
-@pytest.mark.parametrize("point", ["serialize", "deserialize"])
-def test_a_payload_stays_bytes(app: Longshore, point: str) -> None:
-    getattr(app.hooks, point)(lambda payload: setattr(payload, "data", "text"))
-    if point == "serialize":
-        with pytest.raises(InvalidValue, match="must be bytes; a hook of echo made it a str"):
-            app.tasks["echo"].enqueue("a")
-    else:
-        job = app.tasks["echo"].enqueue("a")
-        app.worker().run(until_empty=True)
-        assert "must be bytes; a hook of echo made it a str" in (job.info().error or "")
-
-
-def test_a_call_in_a_codec_that_never_writes_the_same_twice_can_be_changed(target: Any) -> None:
-    with Longshore(target, codec=Encrypted(JSON, keys=[new_key()])) as app:
-
-        @app.task
-        def echo(word: str) -> str:
-            return word
-
-        @app.hooks.pre_enqueue
-        def change(event: Enqueuing) -> None:
-            event.arguments["word"] += "!"
-
-        job = echo.options(id="mine").enqueue("a")
-        assert echo.options(id="mine").enqueue("a") == job
-        app.worker().run(until_empty=True)
-        assert job.result(timeout=5) == "a!"
 
 
 def test_they_see_the_context_of_the_caller(app: Longshore) -> None:
