@@ -75,6 +75,14 @@ class TestAllEnqueued:
     def test_by_each_option(self, jobs: Harness, greet: Any, asked: Any, expected: list[str]) -> None:
         assert ids(jobs.all_enqueued(**asked)) == expected
 
+    def test_by_what_binds_jobs_together(self, app: Longshore, jobs: Harness, greet: Any) -> None:
+        bound = app.tasks["agreet"].options(id="bound", after=["ada", "bob"], key="customer:7", group="all")
+        job = bound.enqueue("Ada")
+        app.tasks["agreet"].options(id="other", after=[job], key="customer:8", group="none").enqueue("Ada")
+        assert ids(jobs.all_enqueued(after="ada")) == ids(jobs.all_enqueued(after="bob")) == ["bound"]
+        assert ids(jobs.all_enqueued(after=job)) == ["other"]
+        assert ids(jobs.all_enqueued(key="customer:7")) == ids(jobs.all_enqueued(group="all")) == ["bound"]
+
     def test_by_moments(self, jobs: Harness, greet: Any) -> None:
         now = moment(jobs.clock())
         assert ids(jobs.all_enqueued(at=now + timedelta(minutes=1))) == ["ada"]

@@ -47,6 +47,14 @@ class TestDrain:
         assert shown(jobs.drain("mail", "other")) == [("greet", "succeeded")]
         assert shown(jobs.drain("default")) == [("agreet", "succeeded")]
 
+    def test_what_is_in_a_paused_queue_stays(self, app: Longshore, jobs: Harness) -> None:
+        app.admin.pause_queue("mail")
+        app.tasks["greet"].enqueue("Ada")
+        app.tasks["agreet"].enqueue("Ada")
+        assert shown(jobs.drain(with_scheduled=True)) == [("agreet", "succeeded")]
+        app.admin.resume_queue("mail")
+        assert shown(jobs.drain()) == [("greet", "succeeded")]
+
     def test_an_error_is_told_and_the_retry_waits_for_its_time(self, app: Longshore, jobs: Harness) -> None:
         job = app.tasks["fail_until"].enqueue(2)
         (ran,) = jobs.drain()

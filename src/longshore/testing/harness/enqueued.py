@@ -14,6 +14,7 @@ from longshore.contract import UNENDED, Duration, Instant, Order, State, StoredJ
 from longshore.durations import Seconds, instant, microseconds
 from longshore.errors import InvalidValue
 from longshore.info import JobInfo, info_of
+from longshore.jobs import Job
 from longshore.tasks import Task, shown_call
 
 _NEAR: Final[Duration] = 1_000
@@ -35,8 +36,9 @@ class EnqueuedJob(Struct, frozen=True):
 class Asked(TypedDict, total=False):
     """What a job must be besides: each as it was given to ``task.options(…)``.
 
-    ``notes`` must be among the job's, ``since`` is how long ago at most, or at which moment at the earliest, it was
-    enqueued; ``states`` are those that count, in place of those of jobs that have not ended.
+    ``notes`` must be among the job's, ``after`` among its parents. ``since`` is how long ago at most, or at which
+    moment at the earliest, it was enqueued; ``states`` are those that count, in place of those of jobs that have not
+    ended.
     """
 
     id: str
@@ -47,6 +49,9 @@ class Asked(TypedDict, total=False):
     expires: Seconds | datetime
     max_attempts: int | None
     notes: Mapping[str, Any]
+    after: Job[Any] | str
+    key: str
+    group: str
     since: Seconds | datetime
     states: State | Iterable[State]
 
@@ -129,7 +134,15 @@ def _where(task: Task[..., Any] | str | None, asked: Asked) -> Where:
         tasks=None if name is None else (name,),
         states=(states,) if isinstance(states, State) else tuple(states),
         notes=asked.get("notes"),
+        parents=(id_of(asked["after"]),) if "after" in asked else None,
+        keys=(asked["key"],) if "key" in asked else None,
+        groups=(asked["group"],) if "group" in asked else None,
     )
+
+
+def id_of(job: Job[Any] | str) -> str:
+    """The id of a job, of which a handle or the id is given."""
+    return job if isinstance(job, str) else job.id
 
 
 def _conditions(asked: Asked, now: Instant) -> list[Callable[[StoredJob], bool]]:

@@ -18,7 +18,7 @@ from longshore.memory import store_clock
 from longshore.memory_store import MemoryStore
 from longshore.tasks import Task
 from longshore.testing.clock import ManualClock
-from longshore.testing.harness.enqueued import Asked, EnqueuedJob, find_enqueued, shown_jobs, told
+from longshore.testing.harness.enqueued import Asked, EnqueuedJob, find_enqueued, id_of, shown_jobs, told
 from longshore.testing.harness.mishaps import Delivery, Mishaps, Point
 from longshore.testing.harness.running import Ran, Runner
 
@@ -162,7 +162,7 @@ class Harness:
             IllegalMove: no such job is due.
             JobRemoved: there is no such job.
         """
-        return self._mishaps.crash_after(point, None if job is None else _id_of(job))
+        return self._mishaps.crash_after(point, None if job is None else id_of(job))
 
     def deliver_twice(self, job: Job[Any] | str) -> Delivery:
         """Runs one job twice, as it happens to a worker that stalls for longer than its lease and then goes on.
@@ -175,7 +175,7 @@ class Harness:
             IllegalMove: the job is not due.
             JobRemoved: there is no such job.
         """
-        return self._mishaps.deliver_twice(_id_of(job))
+        return self._mishaps.deliver_twice(id_of(job))
 
     def _tell_stored(self) -> None:
         if self._stored is not None:
@@ -212,7 +212,3 @@ class _TellingGuard(Guard):
         if tx is None:
             self._stored()
         return answers
-
-
-def _id_of(job: Job[Any] | str) -> str:
-    return job if isinstance(job, str) else job.id

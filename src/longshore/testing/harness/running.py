@@ -18,6 +18,7 @@ from longshore.errors import Blocked, LeaseLost
 from longshore.following import Follower
 from longshore.holders import Lease
 from longshore.info import JobInfo, info_of
+from longshore.pauses import paused
 from longshore.retry import Snooze
 from longshore.testing.clock import ManualClock
 from longshore.worker.performing import Interrupted, perform
@@ -133,9 +134,10 @@ class Runner:
         follower.finish()
 
     def _any_of(self, queues: tuple[str, ...]) -> Claim | None:
-        """A claim of any job in these queues, or in all, whose task is known; None: none is there."""
+        """A claim of any job of a known task in these queues, or in all, that are not paused; None: none is there."""
         counts = self._app.store.count(By.QUEUE_STATE, Where(states=(State.PENDING,)))
-        there = sorted({str(queue) for queue, _ in counts if not queues or queue in queues})
+        still = {each.queue for each in paused(self._app.store)}
+        there = sorted({str(queue) for queue, _ in counts if not queues or queue in queues} - still)
         return Claim(tuple(there), frozenset(self._app.tasks)) if there else None
 
     def _look(self, queues: tuple[str, ...], runs: int) -> Claimed:
