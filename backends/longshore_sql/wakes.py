@@ -48,6 +48,8 @@ class Wakes:
             names = [entry.name for entry in os.scandir(self._folder)] if os.access(self._folder, os.F_OK) else []
         except OSError:
             return
+        if not names:
+            return
         bits = topic_bits(topics)
         for name in names:
             with contextlib.suppress(ValueError):

@@ -239,6 +239,8 @@ class Guard:
             pause = min(pause * 2, 2.0)
 
     def _chunks(self, elements: Sequence[E], size: Callable[[E], int]) -> list[Sequence[E]]:
+        if len(elements) == 1:
+            return [elements]
         most, most_bytes = self._limits.batch, self._limits.batch_bytes
         sizes = [size(element) for element in elements]
         if len(elements) <= most and sum(sizes) <= most_bytes:
