@@ -10,6 +10,7 @@ from benchmarks.run import Results
 OWN_MICROSECONDS = {ENQUEUE_ONE: 60, ENQUEUE_BULK: 15, DRAIN: 40}
 TIMES_THE_BEST_PEER = 5
 PICK_UP_MILLISECONDS = 5
+LATE_MILLISECONDS = 5
 IDLE_SHARE = 0.005
 WORKER_MEGABYTES = 60
 
@@ -58,8 +59,10 @@ def _worker_goals(results: Results) -> Iterator[Goal]:
     if not samples:
         return
     middle = statistics.median(results.latencies("longshore"))
+    late = statistics.median(results.lateness("longshore"))
     for what, unit, most, found in (
         ("pick-up from another process, p50", " ms", PICK_UP_MILLISECONDS, middle),
+        ("a job due later begins after its time, p50", " ms", LATE_MILLISECONDS, late),
         ("an idle worker's share of a CPU", " %", IDLE_SHARE * 100, max(sample.idle_share for sample in samples) * 100),
         ("an idle worker's peak memory", " MB", WORKER_MEGABYTES, max(sample.megabytes for sample in samples)),
     ):

@@ -9,6 +9,7 @@ from benchmarks.programs import (
     DRAIN_BACKLOG,
     ENQUEUE_BULK,
     ENQUEUE_ONE,
+    LATER_SECONDS,
     Began,
     Phase,
     PickUp,
@@ -97,6 +98,12 @@ def _producer(directory: Path) -> Iterator[Send]:
         yield _noop_of(app, lambda number: None).enqueue
 
 
+@contextmanager
+def _later_producer(directory: Path) -> Iterator[Send]:
+    with _opened(directory) as app:
+        yield _noop_of(app, lambda number: None).options(delay=LATER_SECONDS).enqueue
+
+
 LONGSHORE = Program(
     title="Longshore",
     promise="Durable and at least once, runs fenced by holder and generation, results kept, leases, retries.",
@@ -106,5 +113,5 @@ LONGSHORE = Program(
         DRAIN: Phase(run=drain, jobs=30_000),
         DRAIN_BACKLOG: Phase(run=drain_with_backlog, jobs=30_000),
     },
-    pick_up=PickUp(serve=_serve, producer=_producer),
+    pick_up=PickUp(serve=_serve, producer=_producer, later=_later_producer),
 )

@@ -1,7 +1,8 @@
 """How long an idle worker in another process takes to begin a job, and what its idling costs.
 
-The job's argument is the monotonic clock just before ``enqueue``; the worker, ``python -m benchmarks.pick_up
-PROGRAM --directory …``, subtracts it from the clock when the job's body begins, and prints the nanoseconds between.
+The job's argument is the monotonic clock just before ``enqueue``, or at the time when the job is due; the worker,
+``python -m benchmarks.pick_up PROGRAM --directory …``, subtracts it from the clock when the job's body begins, and
+prints the nanoseconds between.
 """
 
 import argparse
@@ -18,7 +19,7 @@ from typing import IO
 
 from benchmarks.footprint import cpu_seconds, peak_megabytes
 from benchmarks.measure import ROOT, scratch
-from benchmarks.programs import PickUp, load
+from benchmarks.programs import LATER_SECONDS, PickUp, load
 
 WARM_UP = 20
 PATIENCE_SECONDS = 20
@@ -27,9 +28,11 @@ PAUSE_SECONDS = (0.005, 0.03)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PickUpSample:
-    """Latencies in milliseconds, the share of one CPU while idle (1.0 = a whole one), the worker's peak megabytes."""
+    """Latencies in milliseconds, of jobs due at once and of those due later, after their time; the share of one CPU
+    while idle (1.0 = a whole one); the worker's peak megabytes."""
 
     latencies: tuple[float, ...]
+    later: tuple[float, ...]
     idle_share: float
     megabytes: float
 
@@ -53,7 +56,19 @@ def picked_up(program: str, *, jobs: int, idle_seconds: float, disk: Path) -> Pi
             # Of changing length, so that a worker which polls is met at every point of its interval.
             time.sleep(random.uniform(*PAUSE_SECONDS))
             latencies.append(latency())
-        return PickUpSample(latencies=tuple(latencies), idle_share=idle_share, megabytes=peak_megabytes(process.pid))
+        later = tuple(_begun_later(ends, directory, process.stdout, jobs // 4))
+        megabytes = peak_megabytes(process.pid)
+        return PickUpSample(latencies=tuple(latencies), later=later, idle_share=idle_share, megabytes=megabytes)
+
+
+def _begun_later(ends: PickUp, directory: Path, answers: IO[str], jobs: int) -> Iterator[float]:
+    """How many milliseconds after its time each of some jobs begins that are due later."""
+    if ends.later is None:
+        return
+    with ends.later(directory) as send:
+        for _ in range(jobs):
+            send(time.monotonic_ns() + int(LATER_SECONDS * 1e9))
+            yield _answered(answers) / 1e6
 
 
 def _answered(lines: IO[str] | None) -> int:

@@ -15,6 +15,8 @@ DRAIN = "drain"
 DRAIN_BACKLOG = "drain with a backlog"
 PHASES = (ENQUEUE_ONE, ENQUEUE_BULK, DRAIN_ONE, DRAIN, DRAIN_BACKLOG)
 
+LATER_SECONDS = 0.05
+
 Send = Callable[[int], object]
 """Enqueues one no-op job with this integer as its argument."""
 
@@ -32,10 +34,14 @@ class Phase:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PickUp:
-    """The two ends of a pick-up: a worker that waits, and somebody in another process who enqueues."""
+    """The two ends of a pick-up: a worker that waits, and somebody in another process who enqueues.
+
+    The jobs of ``later`` are due `LATER_SECONDS` after they are enqueued; None where a program has no such jobs.
+    """
 
     serve: Callable[[Path, Began], None]
     producer: Callable[[Path], AbstractContextManager[Send]]
+    later: Callable[[Path], AbstractContextManager[Send]] | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -5,7 +5,7 @@ import statistics
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from benchmarks.goals import goals, own_microseconds
-from benchmarks.programs import DRAIN, DRAIN_BACKLOG, ENQUEUE_BULK, ENQUEUE_ONE, PHASES
+from benchmarks.programs import DRAIN, DRAIN_BACKLOG, ENQUEUE_BULK, ENQUEUE_ONE, LATER_SECONDS, PHASES
 from benchmarks.run import Effort, Results
 
 NOTHING = "-"
@@ -103,7 +103,18 @@ def _pick_ups(results: Results) -> str:
 From just before the enqueue in one process until the job's body begins in an idle worker of another. Peers have no
 wake-up between processes; they poll here every millisecond, and the idle column says what that costs.
 
-{_table(heads, rows)}"""
+{_table(heads, rows)}{_due_later(results)}"""
+
+
+def _due_later(results: Results) -> str:
+    rows = []
+    for name, program in results.programs.items():
+        late = results.lateness(name)
+        if late:
+            rows.append([program.title, f"{statistics.median(late):.2f}", f"{_percentile(late, 0.99):.2f}"])
+    heads = ["", "p50 ms", "p99 ms"]
+    said = f"A job that is due {LATER_SECONDS * 1000:.0f} ms after it was enqueued begins so long after its time:"
+    return f"\n\n{said}\n\n{_table(heads, rows)}" if rows else ""
 
 
 def _promises(results: Results) -> str:

@@ -74,6 +74,10 @@ class Results:
         """All pick-ups in milliseconds, shortest first."""
         return sorted(latency for sample in self.pick_ups[program] for latency in sample.latencies)
 
+    def lateness(self, program: str) -> Sequence[float]:
+        """By how many milliseconds jobs began after the time at which they were due, shortest first."""
+        return sorted(late for sample in self.pick_ups[program] for late in sample.later)
+
 
 def run(names: Iterable[str], effort: Effort, disk: Path, say: Callable[[str], None]) -> Results:
     """Measure; within a phase the programs take turns, so that a slow minute hits all of them alike."""

@@ -71,3 +71,4 @@ def test_the_benchmark_measures_longshore_beside_the_limit() -> None:
     done = subprocess.run(command, capture_output=True, text=True, timeout=110, cwd=ROOT, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
     assert "own time" in done.stdout
+    assert "a job due later begins" in done.stdout
