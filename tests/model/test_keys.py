@@ -12,11 +12,12 @@ import pytest
 from longshore import Job, Longshore, Retry, State
 from longshore.contract import Change, Claim, NewJob, Where
 from longshore.errors import InvalidValue
-from longshore.following import look
+from longshore.following import Ended, follow, look
 from longshore.following.follower import mend
 from longshore.following.sweep import sweep
 from longshore.retry import RetryIn
 from longshore.testing.clock import ManualClock
+from longshore.testing.together import together
 
 
 class Berth:
@@ -214,8 +215,6 @@ class TestCost:
 
 def mend_now(app: Longshore) -> None:
     """What upkeep does, for ends that are as young as those of a test."""
-    from longshore.following import Ended, follow
-
     follow(app.store, [Ended("00000", State.SUCCEEDED, True, None, "busy")])
 
 
@@ -256,9 +255,6 @@ class TestCrashes:
         assert state(timed, "next") is State.PENDING
 
     def test_many_who_give_on_the_same_turn_give_it_once(self, line: Longshore) -> None:
-        from longshore.following import Ended, follow
-        from longshore.testing.together import together
-
         line.store.update([Change("a", State.SUCCEEDED)])
         end = Ended("a", State.SUCCEEDED, True, None, "k", 0)
         together(*[lambda: follow(line.store, [end])] * 4)

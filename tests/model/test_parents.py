@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 import logging
+from typing import Any
 
 import pytest
 
 from longshore import Call, Context, Job, Longshore, Options, Retry, State
-from longshore.contract import IfParentFails, Where
-from longshore.errors import InvalidValue, Unavailable, UniqueConflict
+from longshore.contract import Change, Claim, IfParentFails, NewJob, Where
+from longshore.enqueuing import enqueue_calls
+from longshore.errors import InvalidValue, UniqueConflict
 from longshore.following import PARENT_FAILED
 from longshore.following.follower import mend
 from longshore.following.sweep import sweep
+from longshore.guard import Guard
+from longshore.holders import rescue
 from longshore.testing.clock import ManualClock
+from longshore.testing.faults.cut import CutDriver, Moment
 from longshore.unique import Unique
 
 ONCE = Retry(max_attempts=1)
@@ -44,7 +49,7 @@ class Yard:
     def work(self) -> None:
         self.app.worker().run(until_empty=True)
 
-    def states(self, *jobs: Job[object]) -> list[State]:
+    def states(self, *jobs: Job[Any]) -> list[State]:
         return [job.info().state for job in jobs]
 
 
@@ -206,9 +211,6 @@ class TestEnders:
         assert child.info().state is State.PENDING
 
     def test_a_rescue_that_abandons(self, timed: Longshore, clock: ManualClock) -> None:
-        from longshore.contract import Claim
-        from longshore.holders import rescue
-
         yard = Yard(timed)
         parent = yard.note.enqueue("parent")
         child = yard.note.options(after=parent).enqueue("child")
@@ -335,8 +337,6 @@ class TestCrashes:
     """Each step's crash, and who makes it good; the page with all of them is docs/design/crash-windows.md."""
 
     def test_an_end_whose_maker_died_is_followed_by_upkeep(self, timed: Longshore, clock: ManualClock) -> None:
-        from longshore.contract import Change
-
         yard = Yard(timed)
         parent = yard.note.enqueue("parent")
         child = yard.note.options(after=parent).enqueue("child")
@@ -349,8 +349,6 @@ class TestCrashes:
         assert timed.store.select(Where(releases=True)).jobs == []
 
     def test_a_child_whose_producer_died_before_its_look_is_found_by_the_sweep(self, timed: Longshore) -> None:
-        from longshore.contract import NewJob
-
         yard = Yard(timed)
         parent = yard.note.enqueue("parent")
         yard.work()
@@ -359,24 +357,20 @@ class TestCrashes:
         assert timed.job("child").info().state is State.PENDING
 
     def test_a_look_that_the_store_does_not_answer_is_left_to_upkeep(
-        self, yard: Yard, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+        self, yard: Yard, caplog: pytest.LogCaptureFixture
     ) -> None:
         parent = yard.note.enqueue("parent")
         yard.work()
-
-        def is_away(*_: object, **__: object) -> None:
-            raise Unavailable("the store is away, as the test wanted")
-
-        with monkeypatch.context() as patch, caplog.at_level(logging.WARNING, "longshore"):
-            patch.setattr(yard.app.store, "select", is_away)
-            child = yard.note.options(after=parent).enqueue("child")
+        line = CutDriver(yard.app.store.driver)
+        line.cut("select", Moment.BEFORE)
+        call = yard.note.options(after=parent).call("child")
+        with caplog.at_level(logging.WARNING, "longshore"):
+            assert enqueue_calls(Guard(line, patience=0), [call], lambda: "child") == ["child"]
         assert "upkeep looks after 1 jobs that wait" in caplog.text
         sweep(yard.app.store)
-        assert child.info().state is State.PENDING
+        assert yard.app.job("child").info().state is State.PENDING
 
     def test_a_sweep_goes_on_where_the_last_one_stopped(self, timed: Longshore) -> None:
-        from longshore.contract import NewJob
-
         yard = Yard(timed)
         blocked = yard.note.options(delay=600).enqueue("never")
         many = [

@@ -169,11 +169,12 @@ class Follower:
         took_turn = "turn" in change.fields
         if job.key is not None and took_turn and (answer.outcome is not Outcome.MOVED or job.turns > 1):
             self._keys.setdefault(job.key, None)  # Others were faster, or there may be another turn for the next.
-        if answer.outcome is not Outcome.MOVED:
-            return []
         if answer.state is State.PENDING:
+            # Whether this made it so, or an earlier try whose answer was lost, or somebody else.
             self.queues.add(job.queue)
             return [f"queue:{job.queue}"]
+        if answer.outcome is not Outcome.MOVED:
+            return []
         if (end := ended(job, answer)) is not None:
             self.add([end])
         return [ended_topic(job.id)] if answer.awaited else []

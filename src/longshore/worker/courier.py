@@ -317,6 +317,7 @@ class Courier(Told):
         try:
             follower.step()
         except StoreError as error:
+            self.claiming.again()  # It may have released jobs all the same.
             self._outage.sit_out(error)
             return
         if not follower.queues.isdisjoint(self._settings.queues):
