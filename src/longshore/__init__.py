@@ -25,6 +25,7 @@ from longshore.retry import (
     RetryIn,
     Snooze,
 )
+from longshore.schedules import Cron, Every
 from longshore.tasks import Call, Options, Task
 from longshore.telling import Cursor, Reply, Restarted
 from longshore.unique import Debounce, Throttle, Unique
@@ -34,9 +35,11 @@ __all__ = [
     "Attempt",
     "Call",
     "Context",
+    "Cron",
     "Cursor",
     "Debounce",
     "Discard",
+    "Every",
     "Exponential",
     "Features",
     "Fetch",

@@ -26,6 +26,7 @@ from longshore.jobs import Job
 from longshore.locks import Locking
 from longshore.remote import Commands, Remote
 from longshore.resources import Resources
+from longshore.schedules import Schedule, Scheduling
 from longshore.tasks import DEFAULT_QUEUE, Call, Configured, Options, Task
 from longshore.telling import Post, TellingCodecs
 from longshore.unique import slot_of
@@ -40,7 +41,7 @@ P = ParamSpec("P")
 R = TypeVar("R")
 
 
-class Longshore(Declaring, Locking, Workflows):
+class Longshore(Declaring, Locking, Scheduling, Workflows):
     """An application: its tasks, and the store that its jobs are in.
 
     The store is opened when it is first needed, not before, and again in a forked child.
@@ -73,6 +74,7 @@ class Longshore(Declaring, Locking, Workflows):
         **options: Any,
     ) -> None:
         self.tasks: dict[str, Task[..., Any]] = {}
+        self.schedules: dict[str, Schedule] = {}
         self.commands = Commands()
         self.hooks = Hooks()
         self.resources = Resources()

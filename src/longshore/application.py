@@ -16,6 +16,7 @@ from longshore.telling import Post
 if TYPE_CHECKING:
     from longshore.aio import Awaiting
     from longshore.parents import Parent
+    from longshore.schedules.stored import Schedule
 
 
 class Application(Protocol):
@@ -27,6 +28,10 @@ class Application(Protocol):
     @property
     def commands(self) -> Mapping[str, Callable[..., Any]]:
         """What workers can be told to do, by name."""
+
+    @property
+    def schedules(self) -> Mapping[str, Schedule]:
+        """Those that it declares."""
 
     @property
     def store(self) -> Guard:

@@ -249,7 +249,7 @@ class Task(Generic[P, R]):
         return Configured(self, options)
 
 
-def shown_call(tasks: Mapping[str, Task[..., Any]], job: StoredJob) -> str:
+def shown_call(tasks: Mapping[str, Task[..., Any]], job: StoredJob | NewJob) -> str:
     """The call that a job makes, as people may see it: secret arguments are hidden, and all of them where the task, and
     so which are secret, is not known."""
     task = tasks.get(job.task)

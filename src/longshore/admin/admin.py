@@ -11,6 +11,7 @@ from longshore.contract import HELD, Claim, State, StoredJob
 from longshore.errors import IllegalMove, JobRemoved, UniqueConflict, UnknownTask
 from longshore.jobs import Job
 from longshore.locks import LockInfo, free_lock, shown_locks
+from longshore.schedules import Schedules
 
 
 class Admin(Limiting):
@@ -45,6 +46,11 @@ class Admin(Limiting):
         if errors:
             raise errors[-1]
         return Job(self._app, identity).result(timeout=0)
+
+    @property
+    def schedules(self) -> Schedules:
+        """What operators see of schedules, and do to them."""
+        return Schedules(self._app)
 
     def locks(self) -> tuple[LockInfo, ...]:
         """The locks that are held or waited for, by name."""

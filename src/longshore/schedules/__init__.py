@@ -1,9 +1,13 @@
 """Schedules: jobs by the clock, without a leader (docs/design/schedules.md).
 
-`Cron` and `Every` say when.
+`Cron` and `Every` say when; `Scheduling` is how an application declares, `Schedules` what operators see and do;
+`stored` is what is stored, and `ticking` makes jobs of it.
 """
 
 from longshore.schedules.cron import Cron
+from longshore.schedules.declared import Scheduling, write_declared
 from longshore.schedules.every import Every
+from longshore.schedules.operating import ScheduleInfo, Schedules
+from longshore.schedules.stored import Schedule
 
-__all__ = ["Cron", "Every"]
+__all__ = ["Cron", "Every", "Schedule", "ScheduleInfo", "Schedules", "Scheduling", "write_declared"]

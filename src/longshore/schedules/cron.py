@@ -6,14 +6,16 @@ from bisect import bisect_left
 from collections.abc import Iterable, Iterator
 from datetime import UTC, date, datetime, time, timedelta
 from itertools import islice
-from typing import Final
-from zoneinfo import ZoneInfo
+from typing import TYPE_CHECKING, Final
 
 from msgspec import Struct
 
 from longshore.contract import SECOND, Instant
 from longshore.durations import instant, moment
 from longshore.errors import InvalidValue
+
+if TYPE_CHECKING:
+    from zoneinfo import ZoneInfo
 
 _DAY: Final = timedelta(days=1)
 _LONGEST_SEARCH: Final = 5 * 366
@@ -191,6 +193,9 @@ def _times(expression: str) -> _Times:
 
 
 def _zone(name: str) -> ZoneInfo:
+    # Only where there are schedules.
+    from zoneinfo import ZoneInfo
+
     try:
         return ZoneInfo(name)
     except (KeyError, ValueError, OSError):

@@ -13,6 +13,7 @@ from longshore.errors import LeaseLost, StoreError
 from longshore.guard import Guard
 from longshore.history import HourLog
 from longshore.holders import Lease, idle_workers
+from longshore.worker.clockwork import Clockwork
 from longshore.worker.contact import Contact
 from longshore.worker.courier import Courier
 from longshore.worker.settings import WorkerSettings
@@ -43,22 +44,42 @@ class Heartbeat(threading.Thread):
         self._contact = Contact(settings.heartbeat, settings.lease)
         self._upkeep = Upkeep(lease, settings)
         self._hours = HourLog(lease.worker, courier.tally)
-        self._ended = threading.Event()
+        self._clockwork = Clockwork()
+        self._woken = threading.Event()
+        self._is_ended = False
 
     def run(self) -> None:
         """Beats until it is stopped."""
-        beat = self._monotonic() + self._beat()
-        while not self._ended.wait(min(MEND_SECONDS, max(0.0, beat - self._monotonic()))):
+        beat = mend = 0.0
+        while not self._is_ended:
             if self._monotonic() >= beat:
-                beat = self._monotonic() + self._beat()
-            elif self._store is not None:
-                self._mend(self._store)
+                beat = self._beat() + self._monotonic()
+                mend = self._monotonic() + MEND_SECONDS
+            elif self._monotonic() >= mend:
+                self._mend()
+                mend = self._monotonic() + MEND_SECONDS
+            self._woken.wait(max(0.0, min(beat, mend, self._next_tick()) - self._monotonic()))
+            self._woken.clear()
         if self._store is not None:
             self._write_last(self._store)
 
     def stop(self) -> None:
         """Ends the thread at its next turn."""
-        self._ended.set()
+        self._is_ended = True
+        self._woken.set()
+
+    def look_at_schedules(self) -> None:
+        """Has it look at the schedules now. May be called by any thread."""
+        self._clockwork.look_afresh()
+        self._woken.set()
+
+    def _next_tick(self) -> float:
+        """Makes the jobs of schedules whose time has come; gives when the next comes, by the own clock."""
+        if self._store is None:
+            return float("inf")
+        if self._monotonic() >= self._clockwork.due:
+            self._clockwork.work(self._store)
+        return self._clockwork.due
 
     def _beat(self) -> float:
         """One beat; gives the seconds until the next: soon, when the store is away."""
@@ -71,6 +92,7 @@ class Heartbeat(threading.Thread):
             self._hours.write(self._store)
             self._upkeep.work(self._store, may_rescue=partial(self._may_rescue, self._store))
             self._upkeep.mend(self._store)
+            self._clockwork.look_afresh()
         except LeaseLost as error:
             _log.warning("%s", error)
             self._courier.look_at_held()
@@ -82,9 +104,11 @@ class Heartbeat(threading.Thread):
             return self._again()
         return self._settings.heartbeat
 
-    def _mend(self, store: Guard) -> None:
+    def _mend(self) -> None:
+        if self._store is None:
+            return
         try:
-            self._upkeep.mend(store)
+            self._upkeep.mend(self._store)
         except StoreError as error:
             _log.warning("what follows from ends is looked at later: %s", error)
         except Exception:  # noqa: BLE001 - the next heartbeat must come

@@ -18,6 +18,8 @@ from longshore.holders import Doing, Lease, worker_topic
 from longshore.hooks import ask, finish, tell
 from longshore.limits import TOKENS_TOPIC
 from longshore.pauses import RULES_TOPIC
+from longshore.schedules import write_declared
+from longshore.schedules.stored import TOPIC as SCHEDULES_TOPIC
 from longshore.worker.controls import Controls
 from longshore.worker.courier import Courier
 from longshore.worker.ear import Ear
@@ -178,7 +180,8 @@ class Worker:
         return store
 
     def _connect(self) -> Guard:
-        self._app.store  # noqa: B018 - the schema must be there before other connections are
+        # The schema must be there before other connections are.
+        write_declared(self._app.store, self._app.schedules)
         store = self._app.another_store()
         self._lease.begin(store)
         courier = Courier(
@@ -237,10 +240,11 @@ class Worker:
         def look() -> None:
             courier.look_at_held()
             inbox.hint()
+            heartbeat.look_at_schedules()
 
         ears = [
             Ear("jobs", store, [f"queue:{queue}" for queue in self._settings.queues], courier.hint),
-            Ear("control", store, [worker_topic(self._lease.holder), RULES_TOPIC], look),
+            Ear("control", store, [worker_topic(self._lease.holder), RULES_TOPIC, SCHEDULES_TOPIC], look),
         ]
         of_tokens = Ear("tokens", store, [TOKENS_TOPIC], courier.tokens_freed)
         threads: list[Ear | Inbox | Heartbeat] = [*ears, inbox, heartbeat]

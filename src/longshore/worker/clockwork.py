@@ -1,0 +1,90 @@
+"""Makes the jobs of schedules when their time comes; part of the heartbeat's thread."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import Final
+
+from longshore.contract import SECOND, Instant, Record
+from longshore.errors import Corrupt, PartialInsert, StoreError
+from longshore.guard import Guard
+from longshore.schedules.stored import KIND, Stored, records, stored_of
+from longshore.schedules.ticking import tick
+
+_log = logging.getLogger("longshore.schedules")
+_NEVER: Final = float("inf")
+_AGAIN: Final = 1.0
+_MOST_AT_ONCE: Final = 500
+
+
+class Clockwork:
+    """Knows when the next tick of any schedule is, and makes its job then.
+
+    The store's clock decides. The process's own only measures how long it is until then.
+    """
+
+    def __init__(self, *, monotonic: Callable[[], float] = time.monotonic) -> None:
+        self._monotonic = monotonic
+        self._due = _NEVER
+        self._nexts: dict[str, Instant] = {}
+        self._looked = (0.0, 0)
+        self._is_stale = True
+
+    @property
+    def due(self) -> float:
+        """When there is something to do, by the process's own clock."""
+        return 0.0 if self._is_stale else self._due
+
+    def look_afresh(self) -> None:
+        """There may be schedules that it does not know. May be called by any thread."""
+        self._is_stale = True
+
+    def work(self, store: Guard) -> None:
+        """Does what is due. What goes wrong here is done later, and disturbs nobody else."""
+        try:
+            self._work(store)
+        except (StoreError, PartialInsert) as error:
+            _log.warning("schedules tick later: %s", error)
+            self._due = self._monotonic() + _AGAIN
+        except Exception:  # noqa: BLE001 - the heartbeat goes on
+            _log.exception("schedules tick later")
+            self._due = self._monotonic() + _AGAIN
+
+    def _work(self, store: Guard) -> None:
+        if self._is_stale:
+            self._is_stale = False
+            self._nexts = {}
+            seen = [*_readable(records(store))]
+        else:
+            seen = [*_readable(store.read(KIND, self._expected()))]
+        self._due = _NEVER
+        # Without schedules, this was one call.
+        if seen or self._nexts:
+            self._tick(store, seen)
+
+    def _tick(self, store: Guard, seen: Sequence[Stored]) -> None:
+        for name in self._expected():
+            self._nexts.pop(name)
+        now = store.now()
+        self._looked = (self._monotonic(), now)
+        for name, schedule in tick(store, seen, now).items():
+            if schedule.next is not None:
+                self._nexts[name] = schedule.next
+        if self._nexts:
+            self._due = self._looked[0] + (min(self._nexts.values()) - now) / SECOND
+
+    def _expected(self) -> list[str]:
+        """Whose next tick should have come, by what is known of the store's clock."""
+        monotonic, now = self._looked
+        now += round((self._monotonic() - monotonic) * SECOND)
+        return sorted(name for name, due in self._nexts.items() if due <= now)[:_MOST_AT_ONCE]
+
+
+def _readable(found: Iterable[Record]) -> Iterator[Stored]:
+    for record in found:
+        try:
+            yield stored_of(record)
+        except Corrupt as error:
+            _log.error("a schedule does not tick: %s", error)
