@@ -6,24 +6,23 @@ import subprocess
 import sys
 import threading
 import time
-from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
-from typing import Any, TypeVar
+from typing import Any
 
 import pytest
 
 from longshore import Lock, Longshore
-from longshore.contract import SECOND, Driver, Write
+from longshore.contract import SECOND
 from longshore.errors import LockHeld, LockLost, Unavailable
 from longshore.guard import Guard
 from longshore.locks.record import KIND, LockRecord, Seen, Ticket, look, put, waiting
 from longshore.testing.clock import ManualClock
-from longshore.testing.faults.cut import CutDriver, Moment
+from longshore.testing.faults.cut import Moment
 from longshore.testing.together import together
 from model import lock_rival
+from model.counted import CountedDriver
 
-T = TypeVar("T")
 PATIENCE = 15.0
 
 
@@ -33,26 +32,6 @@ class Pier:
     def __init__(self, app: Longshore) -> None:
         self.line = CountedDriver(app.store.driver)
         self.store = Guard(self.line, sleep=lambda seconds: None)
-
-
-class CountedDriver(CutDriver):
-    """Counts calls, and lets a test act after one took effect and before its answer is lost."""
-
-    def __init__(self, whole: Driver) -> None:
-        super().__init__(whole)
-        self.calls: Counter[str] = Counter()
-        self.meanwhile: Callable[[], object] = lambda: None
-
-    def _pass(self, method: str, call: Callable[[], T]) -> T:
-        self.calls[method] += 1
-        return super()._pass(method, call)
-
-    def write(self, writes: Sequence[Write], *, tx: Any = None) -> list[int | None]:
-        try:
-            return super().write(writes, tx=tx)
-        except Unavailable:
-            self.meanwhile()
-            raise
 
 
 def line_of(app: Longshore) -> int:

@@ -77,12 +77,13 @@ def _note(store: Guard, made: Sequence[Made], now: Instant) -> dict[str, Schedul
     while made:
         wanted = [(each, _noted(each, now)) for each in made]
         writes = [(each, new) for each, new in wanted if new is not None and new != each.stored.schedule]
-        standing |= {each.stored.name: new for each, new in wanted if new is not None}
         versions = store.write([each.stored.write(new) for each, new in writes]) if writes else []
+        standing |= {each.stored.name: new for each, new in wanted if new is not None}
         lost = [each for (each, _), version in zip(writes, versions, strict=True) if version is None]
         # Another worker noted the same, or an operator changed something: what is noted comes on top of that.
         fresh = read_each(store, [each.stored.name for each in lost]) if lost else []
         made = [replace(each, stored=stored) for each, stored in zip(lost, fresh, strict=True)]
+        standing = {name: new for name, new in standing.items() if name not in {stored.name for stored in fresh}}
     return standing
 
 
