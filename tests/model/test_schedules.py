@@ -197,6 +197,8 @@ class TestOperators:
             ({"unique": Unique(if_held="replace")}, "can only be skipped"),
             ({"unique": Debounce(5)}, "can only be skipped"),
             ({"queue": ""}, "a queue's name must be"),
+            ({"key": "k"}, "let the task enqueue what needs them"),
+            ({"after": "another"}, "let the task enqueue what needs them"),
         ],
     )
     def test_a_call_that_cannot_be_made_twice_is_refused(

@@ -168,8 +168,8 @@ def job_of(call: Call[Any]) -> NewJob:
         )
     if options.bonds is not None:
         raise InvalidValue(
-            f"parents, keys, groups and calls at the end tie one job to others: leave them out of the call of {call.task}, "
-            "and let the task enqueue what needs them"
+            f"parents, keys, groups and calls at the end tie one job to others: leave them out of the call of "
+            f"{call.task}, and let the task enqueue what needs them"
         )
     job = new_job(call, "", digest_of(call))
     if job.expires is not None:

@@ -31,6 +31,7 @@ class Clockwork:
         self._nexts: dict[str, Instant] = {}
         self._looked = (0.0, 0)
         self._is_stale = True
+        self._is_known = False
 
     @property
     def due(self) -> float:
@@ -53,27 +54,26 @@ class Clockwork:
             self._due = self._monotonic() + _AGAIN
 
     def _work(self, store: Guard) -> None:
-        if self._is_stale:
-            self._is_stale = False
-            self._nexts = {}
-            seen = [*_readable(records(store))]
-        else:
-            seen = [*_readable(store.read(KIND, self._expected()))]
-        self._due = _NEVER
+        afresh = self._is_stale or not self._is_known
+        # Until this has gone well.
+        self._is_stale = self._is_known = False
+        names = self._expected()
+        seen = [*_readable(records(store) if afresh else store.read(KIND, names))]
+        nexts = {} if afresh else {name: due for name, due in self._nexts.items() if name not in names}
         # Without schedules, this was one call.
-        if seen or self._nexts:
-            self._tick(store, seen)
+        self._nexts = self._ticked(store, seen, nexts) if seen or nexts else {}
+        self._due = self._next_due()
+        self._is_known = True
 
-    def _tick(self, store: Guard, seen: Sequence[Stored]) -> None:
-        for name in self._expected():
-            self._nexts.pop(name)
+    def _ticked(self, store: Guard, seen: Sequence[Stored], nexts: dict[str, Instant]) -> dict[str, Instant]:
         now = store.now()
         self._looked = (self._monotonic(), now)
-        for name, schedule in tick(store, seen, now).items():
-            if schedule.next is not None:
-                self._nexts[name] = schedule.next
-        if self._nexts:
-            self._due = self._looked[0] + (min(self._nexts.values()) - now) / SECOND
+        standing = tick(store, seen, now)
+        return nexts | {name: schedule.next for name, schedule in standing.items() if schedule.next is not None}
+
+    def _next_due(self) -> float:
+        monotonic, now = self._looked
+        return monotonic + (min(self._nexts.values()) - now) / SECOND if self._nexts else _NEVER
 
     def _expected(self) -> list[str]:
         """Whose next tick should have come, by what is known of the store's clock."""
