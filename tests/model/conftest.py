@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from longshore import Longshore
+from longshore import Longshore, Task
 from longshore.testing.clock import ManualClock
 from worker.gate import Gate
 
@@ -53,3 +53,14 @@ def gate() -> Iterator[Gate]:
     gate = Gate()
     yield gate
     gate.open()
+
+
+@pytest.fixture
+def beat(timed: Longshore) -> Task[..., Any]:
+    """A task to be scheduled."""
+
+    @timed.task
+    def beat(word: str = "tick") -> str:
+        return word
+
+    return beat
