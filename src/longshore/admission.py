@@ -11,8 +11,8 @@ from longshore.application import Application
 from longshore.bonding import Enqueued as Answer
 from longshore.enqueuing import check_call, enqueue_calls
 from longshore.errors import LongshoreError, Refused
-from longshore.hooks import Enqueued, Enqueuing, Payload, Steps, afinish, ask, finish, tell
-from longshore.hooks.calling import name_of
+from longshore.hooks import Enqueued, Enqueuing, Payload
+from longshore.hooks.calling import Steps, afinish, ask, finish, name_of, tell
 from longshore.tasks import Call, Configured, Options
 
 

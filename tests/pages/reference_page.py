@@ -18,10 +18,15 @@ ROOMS = {
     "longshore": "What applications are made of.",
     "longshore.admin": "What `app.admin` is, and what it answers: [look at jobs, and act on them](admin.md).",
     "longshore.codecs": "How arguments and results become bytes: [codecs](codecs.md).",
+    "longshore.hooks": "What `app.hooks` and `task.hooks` are, and what hooks are told: [hooks](hooks.md).",
+    "longshore.resources": "What `app.resources` is: [resources](hooks.md#resources).",
     "longshore.testing": "For tests of applications: [testing](testing.md).",
     "longshore.worker.settings": "How a worker works: [workers](workers.md).",
 }
-HANDED_OUT = {"Attempt", "Call", "Context", "Fetch", "FetchedJob", "Job", "JobInfo", "Lock", "Task", "Worker"}
+HANDED_OUT = {
+    *("Attempt", "Call", "Context", "Fetch", "FetchedJob", "Job", "JobInfo", "Lock", "Task", "Worker"),
+    *("Enqueued", "Enqueuing", "Hooks", "Payload", "Point", "Settled", "Starting", "TaskHooks", "Worked", "Resources"),
+}
 """What applications are given, and do not make."""
 INTRODUCTION = """\
 # Reference

@@ -13,7 +13,8 @@ from longshore.application import Application
 from longshore.contract import Change, Fields, State, StoredJob
 from longshore.errors import IllegalMove, TooLarge
 from longshore.fetching.hold import Hold
-from longshore.hooks import deserialized, finish
+from longshore.hooks.calling import finish
+from longshore.hooks.payloads import deserialized
 from longshore.states import FINISH, RELEASE, START, STOP, UNRESERVE, move
 from longshore.worker.performing import failed
 from longshore.worker.reactions import react

@@ -1,8 +1,6 @@
 """What an application adds to every job without touching its tasks (docs/design/hooks.md)."""
 
-from longshore.hooks.calling import Steps, afinish, ask, awaited, finish, tell
 from longshore.hooks.events import Enqueued, Enqueuing, Payload, Settled, Starting, Worked
-from longshore.hooks.payloads import deserialized
 from longshore.hooks.points import CallNext, Hook, Hooks, Middleware, Point, TaskHooks
 
 __all__ = [
@@ -16,13 +14,6 @@ __all__ = [
     "Point",
     "Settled",
     "Starting",
-    "Steps",
     "TaskHooks",
     "Worked",
-    "afinish",
-    "ask",
-    "awaited",
-    "deserialized",
-    "finish",
-    "tell",
 ]

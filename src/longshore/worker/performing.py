@@ -17,7 +17,8 @@ from longshore.context import Context
 from longshore.contract import SECOND, UNREADABLE, Change, Duration, Fields, StoredJob
 from longshore.durations import microseconds
 from longshore.errors import Corrupt, TooLarge
-from longshore.hooks import Steps, afinish, deserialized, finish
+from longshore.hooks.calling import Steps, afinish, finish
+from longshore.hooks.payloads import deserialized
 from longshore.info import Attempt
 from longshore.retry import Discard, Retry, Snooze
 from longshore.states import DISCARD, FAIL, FINISH, GIVE_UP, RELEASE, SNOOZE, STOP, Event, move

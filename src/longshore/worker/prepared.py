@@ -9,7 +9,8 @@ from longshore.application import Application
 from longshore.context import Context
 from longshore.contract import StoredJob
 from longshore.errors import NotCompleted, UnknownTask
-from longshore.hooks import Middleware, Starting, Steps, Worked, ask, awaited, tell
+from longshore.hooks import Middleware, Starting, Worked
+from longshore.hooks.calling import Steps, ask, awaited, tell
 from longshore.tasks import Task
 from longshore.worker.wrapping import wrapped, wrapped_async
 

@@ -14,7 +14,8 @@ import msgspec
 
 from longshore.application import Application
 from longshore.contract import SECOND, Change, State, StoredJob
-from longshore.hooks import Hook, Settled, finish, tell
+from longshore.hooks import Hook, Settled
+from longshore.hooks.calling import finish, tell
 from longshore.info import Attempt
 
 _log = logging.getLogger("longshore.worker")

@@ -15,7 +15,7 @@ from longshore.contract import Change, StoredJob
 from longshore.errors import StoreError
 from longshore.guard import Guard
 from longshore.holders import Doing, Lease, worker_topic
-from longshore.hooks import ask, finish, tell
+from longshore.hooks.calling import ask, finish, tell
 from longshore.limits import TOKENS_TOPIC
 from longshore.pauses import RULES_TOPIC
 from longshore.schedules import write_declared

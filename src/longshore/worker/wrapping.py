@@ -11,7 +11,8 @@ from threading import Thread
 from typing import Any
 
 from longshore.context import Context
-from longshore.hooks import CallNext, Middleware, awaited
+from longshore.hooks import CallNext, Middleware
+from longshore.hooks.calling import awaited
 
 
 def wrapped(middleware: Sequence[Middleware], context: Context, function: Callable[[], Any]) -> Callable[[], Any]:
