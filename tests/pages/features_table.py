@@ -11,7 +11,7 @@ from longshore.contract import Driver, Features, Limits
 from longshore.registry import GROUP, load
 
 PAGE = Path(__file__).parents[2] / "README.md"
-PLACE = re.compile(r"(?<=<!-- features: drawn by `make pages` -->\n).*?(?=\n<!-- end of features -->)", re.DOTALL)
+PLACE = re.compile(r"(?<=<!-- features: drawn by `make pages` -->\n\n).*?(?=\n\n<!-- end of features -->)", re.DOTALL)
 MEANINGS = {
     Features.DURABLE: "survives a crash of the machine",
     Features.SHARED: "several processes at once",
@@ -30,7 +30,8 @@ def page() -> str:
 def features_table() -> str:
     """One row for each driver of this distribution."""
     assert set(MEANINGS) == set(Features), "say in a few words what the new feature means"
-    head = ["URL", *MEANINGS.values(), "largest payload", "jobs in one call"]
+    promises = [f"{meaning} (`{feature.name}`)" for feature, meaning in MEANINGS.items()]
+    head = ["URL", *promises, "largest payload", "jobs in one call"]
     return table(head, [row(kind, schemes) for kind, schemes in schemes_by_driver().items()])
 
 
