@@ -26,7 +26,7 @@ lint: $(TOX) ## style, types and the direction of imports
 	$(TOX) run -e lint
 
 pages: $(TOX) ## write the pages that are drawn from the code
-	$(TOX) exec -e test -- python tests/pages/write.py
+	$(TOX) run -e test -x "testenv:test.commands=python tests/pages/write.py"
 
 bench: $(TOX) ## measure against peers and against the engine's own limit
 	$(TOX) run -e bench -- $(ARGS)

@@ -87,6 +87,15 @@ def test_a_worker_of_what_nobody_knows_says_so_and_works(bare: Say, url: str) ->
     ]
 
 
+def test_a_worker_on_a_terminal_says_what_it_runs_and_what_it_leaves(
+    bare: Say, url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("sys.stderr.isatty", lambda: True)
+    told = bare("worker", APP, "--until-empty", "--url", url, "-s", "3")
+    line = "longshore: 1 process runs up to 3 jobs of default at a time; not those of sums (--queue); Ctrl-C stops\n"
+    assert (told.code, told.error) == (0, line)
+
+
 def test_a_worker_of_an_application_without_tasks_says_so(bare: Say, url: str) -> None:
     told = bare("worker", "mistake_of_name:harbour", "--until-empty", "--url", url)
     assert (told.code, told.error.count("\n")) == (0, 1)

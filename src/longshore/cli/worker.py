@@ -54,11 +54,15 @@ def worker(
         drain=drain,
     )
     supervisor = Supervisor(app, processes=processes, url=url, settings=settings, until_empty=until_empty)
-    for doubt in _doubts(load_app(app), settings):
+    _tell(load_app(app), settings, processes)
+    raise typer.Exit(supervisor.run())
+
+
+def _tell(app: Longshore, settings: WorkerSettings, processes: int) -> None:
+    for doubt in _doubts(app, settings):
         print(f"longshore: {doubt}", file=sys.stderr)
     if sys.stderr.isatty():
-        print(f"longshore: {processes} x {slots} slots for {', '.join(names)}; Ctrl-C stops", file=sys.stderr)
-    raise typer.Exit(supervisor.run())
+        print(f"longshore: {_greeting(app, settings, processes)}", file=sys.stderr)
 
 
 def _doubts(app: Longshore, settings: WorkerSettings) -> Iterator[str]:
@@ -71,6 +75,15 @@ def _doubts(app: Longshore, settings: WorkerSettings) -> Iterator[str]:
         yield f"no task puts its jobs into {', '.join(unused)} by itself; the tasks use {', '.join(sorted(used))}"
     if unknown := [task for task in settings.limits if task not in app.tasks]:
         yield f"limits of unknown tasks: {', '.join(unknown)}; there are {', '.join(sorted(app.tasks))}"
+
+
+def _greeting(app: Longshore, settings: WorkerSettings, processes: int) -> str:
+    """What somebody who looks at a terminal wants to know, since a worker says nothing while all is well."""
+    number = "1 process runs" if processes == 1 else f"{processes} processes run"
+    others = sorted({task.queue for task in app.tasks.values()} - set(settings.queues))
+    left = f"; not those of {', '.join(others)} (--queue)" if others else ""
+    jobs = f"up to {settings.slots} jobs of {', '.join(settings.queues)} at a time"
+    return f"{number} {jobs}{left}; Ctrl-C stops"
 
 
 def _queues(given: list[str]) -> tuple[tuple[str, ...], dict[str, int]]:
