@@ -261,8 +261,9 @@ class TestPlace:
             app.tasks["greet"].enqueue("Ada")
 
     def test_a_fresh_store_in_memory_for_each(self, app: Longshore) -> None:
-        for _ in range(2):
-            with Harness(app) as jobs:
+        again = Harness(app)
+        for harness in (Harness(app), again, again):
+            with harness as jobs:
                 app.tasks["greet"].enqueue("Ada")
                 assert len(jobs.drain()) == 1
                 assert app.admin.stats().succeeded == 1

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from functools import partial
-from types import TracebackType
 from typing import Any, Final, Self, Unpack
 
 from longshore.app import Longshore
@@ -44,18 +43,18 @@ class Harness:
         self._runner = Runner(app, self.clock)
         self._mishaps = Mishaps(app, self.clock, self._runner)
         self._stored: Callable[[], None] | None = None
+        self._target = target
         guard = partial(_TellingGuard, stored=self._tell_stored)
-        place = MemoryStore() if target is None else target
-        self._elsewhere = app.elsewhere(place, clock=self.clock, guard=guard, **options)
+        self._elsewhere = partial(app.elsewhere, clock=self.clock, guard=guard, **options)
+        self._way_back = ExitStack()
 
     def __enter__(self) -> Self:
-        self._elsewhere.__enter__()
+        place = MemoryStore() if self._target is None else self._target
+        self._way_back.enter_context(self._elsewhere(place))
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self._elsewhere.__exit__(kind, error, trace)
+    def __exit__(self, *_: object) -> None:
+        self._way_back.close()
 
     def advance(self, seconds: Seconds) -> None:
         """Lets time pass for the store: jobs become due, leases lapse. Nothing runs before `drain`."""
