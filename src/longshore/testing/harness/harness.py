@@ -45,7 +45,7 @@ class Harness:
         self._stored: Callable[[], None] | None = None
         self._target = target
         guard = partial(_TellingGuard, stored=self._tell_stored)
-        self._elsewhere = partial(app.elsewhere, clock=self.clock, guard=guard, **options)
+        self._elsewhere = lambda place: app.elsewhere(place, clock=self.clock, guard=guard, **options)
         self._way_back = ExitStack()
 
     def __enter__(self) -> Self:
