@@ -44,13 +44,13 @@ class Harness:
         self._mishaps = Mishaps(app, self.clock, self._runner)
         self._stored: Callable[[], None] | None = None
         self._target = target
-        guard = partial(_TellingGuard, stored=self._tell_stored)
-        self._elsewhere = lambda place: app.elsewhere(place, clock=self.clock, guard=guard, **options)
+        self._options = options
         self._way_back = ExitStack()
 
     def __enter__(self) -> Self:
         place = MemoryStore() if self._target is None else self._target
-        self._way_back.enter_context(self._elsewhere(place))
+        guard = partial(_TellingGuard, stored=self._tell_stored)
+        self._way_back.enter_context(self.app.elsewhere(place, clock=self.clock, guard=guard, **self._options))
         return self
 
     def __exit__(self, *_: object) -> None:
