@@ -25,6 +25,7 @@
     ├── IllegalMove                 a job in this state cannot do that
     ├── Refused                     a hook refused a call; nothing was stored
     ├── NotCompleted                a strict task returned, and did not say that it has completed
+    ├── NotCommitted                a run was completed in a transaction that is not committed
     ├── LeaseLost                   this process no longer holds its jobs
     ├── LockHeld                    others hold the lock, and did not let go in the time given
     ├── LockLost                    the lock is not held any more: others may be inside
@@ -156,6 +157,10 @@ class Refused(LongshoreError):
 
 class NotCompleted(LongshoreError):
     """A strict task returned, and did not say that it has completed."""
+
+
+class NotCommitted(LongshoreError):
+    """A run was completed in a transaction that is not committed."""
 
 
 class LeaseLost(LongshoreError):

@@ -10,12 +10,13 @@ from typing import Any, Self
 from msgspec.structs import replace
 
 from longshore.application import Application
-from longshore.contract import Change, Fields, State, StoredJob
-from longshore.errors import IllegalMove, TooLarge
+from longshore.contract import Change, State, StoredJob
+from longshore.errors import IllegalMove
 from longshore.fetching.hold import Hold
+from longshore.finishing import finished
 from longshore.hooks.calling import finish
 from longshore.hooks.payloads import deserialized
-from longshore.states import FINISH, RELEASE, START, STOP, UNRESERVE, move
+from longshore.states import RELEASE, START, STOP, UNRESERVE, Event, move
 from longshore.worker.performing import failed
 from longshore.worker.reactions import react
 
@@ -116,15 +117,8 @@ class FetchedJob:
         Raises:
             InvalidValue, TooLarge: the result cannot be stored; the job is held as before.
         """
-        fields: Fields = {}
-        if result is not None:
-            codec = self._app.result_codec(self.task)
-            data = codec.encode(result)
-            codec.decode(data, codec.name)  # Who asks for the result must get one that is what the task says.
-            if len(data) > (most := self._app.store.max_payload):
-                raise TooLarge(f"its result takes {len(data):,} bytes, more than the {most:,} allowed")
-            fields = {"result": data, "result_codec": codec.name}
-        self._settle(FINISH, fields)
+        self._check_open()
+        self._apply(finished(self._job, result, self._app.result_codec(self.task), self._app.store.max_payload))
 
     def fail(self, error: BaseException | str) -> None:
         """Ends the attempt with an error: the job runs again by its task's retry policy, or has failed.
@@ -154,9 +148,9 @@ class FetchedJob:
         self._check_open()
         return not self._hold.look(self._job).cancel_asked
 
-    def _settle(self, event: Any, fields: Fields | None = None) -> None:
+    def _settle(self, event: Event) -> None:
         self._check_open()
-        self._apply(move(event, self._job, fields))
+        self._apply(move(event, self._job))
 
     def _apply(self, change: Change) -> None:
         answer = self._hold.apply(change)

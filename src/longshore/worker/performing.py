@@ -16,12 +16,13 @@ from longshore.application import Application
 from longshore.context import Context
 from longshore.contract import SECOND, UNREADABLE, Change, Duration, Fields, StoredJob
 from longshore.durations import microseconds
-from longshore.errors import Corrupt, TooLarge
+from longshore.errors import Corrupt
+from longshore.finishing import finished
 from longshore.hooks.calling import Steps, afinish, finish
 from longshore.hooks.payloads import deserialized
 from longshore.info import Attempt
 from longshore.retry import Discard, Retry, Snooze
-from longshore.states import DISCARD, FAIL, FINISH, GIVE_UP, RELEASE, SNOOZE, STOP, Event, move
+from longshore.states import DISCARD, FAIL, GIVE_UP, RELEASE, SNOOZE, STOP, Event, move
 from longshore.tasks import Task
 from longshore.worker.prepared import Prepared
 
@@ -93,12 +94,13 @@ def _performed(
         caught(unreadable)
         return _failure(job, unreadable, began, _at_least_unreadable(app, job, unreadable))
     with Context(app, job) as context:
-        result, error = yield from _through(run, context, meant)
-        if context.completion is not None:
-            _log_late(run, error)
-            result, error = context.completion.result, None
+        result, raised = yield from _through(run, context, meant)
+        result, error = context.outcome(result, raised)
+        if raised is not None and error is None:
+            _log_late(run, raised)
         if run.is_hooked:
             yield from run.told(context, result, error)
+    error = error or context.doubt()
     if error is None:
         return context.ending(_finish(app, run, result))
     caught(error)
@@ -123,10 +125,9 @@ def _through(
         return None, meant(error)
 
 
-def _log_late(run: Prepared, error: BaseException | None) -> None:
-    if error is not None:
-        told = run.hide("".join(traceback.format_exception(error)))
-        _log.error("job %s had completed when its task raised; it has succeeded\n%s", run.job.id, told)
+def _log_late(run: Prepared, error: BaseException) -> None:
+    told = run.hide("".join(traceback.format_exception(error)))
+    _log.error("job %s had completed when its task raised; it has succeeded\n%s", run.job.id, told)
 
 
 def _raised(run: Prepared, error: BaseException) -> Change:
@@ -169,17 +170,10 @@ def not_storable(job: StoredJob, error: Exception) -> Change:
 
 
 def _finish(app: Application, run: Prepared, result: Any) -> Change:
-    if result is None:
-        return move(FINISH, run.job)
-    codec = run.task.result_codec
     try:
-        data = codec.encode(result)
-        if len(data) > app.store.max_payload:
-            raise TooLarge(f"its result takes {len(data):,} bytes, more than the {app.store.max_payload:,} allowed")
-        codec.decode(data, codec.name)  # Who asks for the result must get one that is what the task says it returns.
+        return finished(run.job, result, run.task.result_codec, app.store.max_payload)
     except Exception as error:  # noqa: BLE001 - a result's own method for its form in JSON may raise anything
         return _ended(DISCARD, run.job, error, run.began, hide=run.hide)
-    return move(FINISH, run.job, {"result": data, "result_codec": codec.name})
 
 
 def _at_least_unreadable(app: Application, job: StoredJob, error: Exception) -> Duration | None:
