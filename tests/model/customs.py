@@ -4,16 +4,34 @@ from __future__ import annotations
 
 import os
 import signal
+from collections.abc import Sequence
+from typing import Any
 
-from longshore import Context, Features, Longshore
+from longshore import Context, Longshore
+from longshore.contract import Answer, Change
+from longshore.testing.faults.cut import CutDriver
 
 app = Longshore("memory://")
 
 
+def die() -> None:
+    """Ends this process as a crash does."""
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
 def die_at(point: str, named: str, context: Context) -> None:
-    """Ends this process as a crash would, on the first run of the job alone."""
+    """Dies, on the first run of the job alone."""
     if point == named and context.crashes == 0:
-        os.kill(os.getpid(), signal.SIGKILL)
+        die()
+
+
+class DeadlyDriver(CutDriver):
+    """Whoever changes a job within a transaction dies before the change is made."""
+
+    def update(self, changes: Sequence[Change], *, tx: Any = None) -> list[Answer]:
+        if tx is not None:
+            die()
+        return super().update(changes, tx=tx)
 
 
 @app.task(queue="effects")
@@ -33,16 +51,11 @@ def pay(context: Context, point: str) -> str:
 
 
 @app.task
-def split(context: Context, point: str) -> None:
+def split(context: Context, point: str) -> str:
     """Puts two jobs in its place."""
-    die_at(point, "before replacing", context)
+    die_at(point, "before", context)
     if point == "between" and context.crashes == 0:
-        dying = app.store.update if Features.TRANSACTIONS in app.store.features else None
-        assert dying is not None, "without transactions there is no point between the two within the task"
-
-        def die(*_: object, **__: object) -> None:
-            die_at(point, "between", context)
-
-        app.store.update = die  # type: ignore[assignment]
+        app.store.driver = DeadlyDriver(app.store.driver)
     context.replace([effect.call("first"), effect.call("second")], result="split")
     die_at(point, "after", context)
+    return "not looked at"
