@@ -15,9 +15,11 @@ from sqlalchemy.orm import Session
 from longshore import Context, Features, Fixed, Longshore, Retry, Snooze, State
 from longshore.contract import Claim, Where
 from longshore.errors import IllegalMove, InvalidValue, LeaseLost, Unsupported
+from longshore.holders import worker_topic
 from longshore.processes.supervisor import Supervisor
 from longshore.worker.settings import WorkerSettings
-from worker.gate import PATIENCE
+from worker.faulty import FaultyApp
+from worker.gate import PATIENCE, Gate
 
 AGAIN = Retry(max_attempts=2, delay=Fixed(0))
 ONCE = Retry(max_attempts=1)
@@ -139,6 +141,32 @@ class TestWhatBecomesOfTheTransaction:
         job = pay.enqueue()
         with banking.worker(poll=60.0):
             assert job.result(timeout=PATIENCE) == "paid"
+
+    def test_the_worker_leaves_a_run_in_peace_that_goes_on_after_its_end(
+        self, banking: Longshore, target: Any, gate: Gate
+    ) -> None:
+        with FaultyApp(banking.store.driver.target) as app:
+
+            @app.task
+            def pay(context: Context) -> str:
+                with app.transaction() as transaction:
+                    context.complete("paid", tx=transaction)
+                gate.stop_here()
+                gate.say("cleaned up")
+                return "not looked at"
+
+            job = pay.enqueue()
+            with app.worker(poll=60.0) as worker:
+                gate.arrived()
+                assert job.result(timeout=PATIENCE) == "paid"
+                before = app.line.calls["select"]
+                # As at each heartbeat: the worker compares what it holds with what runs.
+                app.store.wake([worker_topic(worker.holder)])
+                app.line.await_calls("select", before + 2)
+                gate.open()
+                assert gate.arrived() == "cleaned up"
+            tally = worker.tally
+            assert (tally.succeeded, tally.void, tally.again, tally.failed) == (1, 0, 0, 0)
 
     def test_a_strict_task_has_completed(self, banking: Longshore) -> None:
         @banking.task(strict=True, retry=ONCE)

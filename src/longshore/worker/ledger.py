@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Container, Iterator
 from typing import Final
 
 from longshore.contract import ENDED, HELD, Answer, Change, Fields, Outcome, State, StoredJob, Where
@@ -88,11 +88,18 @@ class Ledger:
                 self.hand_back(job)
             elif job.cancel_asked:
                 run.interrupt(Cancelled)
-        for identity, run in list(self.known.items()):
-            if identity not in held and identity not in self.undelivered:
-                run.interrupt(Interrupted)
-                self.forget(identity)
-                self.tally.void += 1
+        for run in self._void(held):
+            run.interrupt(Interrupted)
+            self.forget(run.job.id)
+            self.tally.void += 1
+
+    def _void(self, held: Container[str]) -> list[Run]:
+        """The runs of jobs that are not held here any more, but for those that have settled themselves while they are
+        on, in the application's transaction: their outcome is still to come."""
+        gone = {name: run for name, run in self.known.items() if name not in held and name not in self.undelivered}
+        found = self._store.each(Where(ids=tuple(gone)), body=False) if gone else ()
+        own = {(job.id, job.settled, job.settled_by) for job in found}
+        return [run for name, run in gone.items() if (name, run.job.generation, run.job.holder) not in own]
 
     def forget(self, identity: str) -> None:
         """The job is not here any more."""
