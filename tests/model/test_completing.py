@@ -168,6 +168,32 @@ class TestWhatBecomesOfTheTransaction:
             tally = worker.tally
             assert (tally.succeeded, tally.void, tally.again, tally.failed) == (1, 0, 0, 0)
 
+    @pytest.mark.parametrize("commits", [True, False])
+    def test_hooks_are_told_what_really_became_of_it(self, banking: Longshore, commits: bool) -> None:
+        @banking.task(retry=ONCE)
+        def pay(context: Context) -> str:
+            with suppress(KeyError), banking.transaction() as transaction:
+                context.complete("paid", tx=transaction)
+                if not commits:
+                    raise KeyError
+            return "not looked at"
+
+        told: list[Any] = []
+        banking.hooks.on_success(lambda settled: told.append(settled.result))
+        banking.hooks.on_failure(lambda settled: told.append(settled.error.partition(":")[0]))
+        pay.enqueue()
+        banking.worker().run(until_empty=True)
+        assert told == (["paid"] if commits else ["NotCommitted"])
+
+    def test_in_the_foreground_its_result_is_given(self, banking: Longshore) -> None:
+        @banking.task(retry=ONCE)
+        def pay(context: Context) -> str:
+            with banking.transaction() as transaction:
+                context.complete("paid", tx=transaction)
+            return "not looked at"
+
+        assert banking.admin.run_here(pay.enqueue().id) == "paid"
+
     def test_a_strict_task_has_completed(self, banking: Longshore) -> None:
         @banking.task(strict=True, retry=ONCE)
         def pay(context: Context) -> str | int | None:

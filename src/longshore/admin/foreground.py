@@ -11,6 +11,7 @@ from typing import Final
 from longshore.application import Application
 from longshore.contract import ENDED, Answer, Change, Outcome, State, StoredJob
 from longshore.errors import LeaseLost, StoreError
+from longshore.finishing import as_settled
 from longshore.following import ended, follow
 from longshore.guard import Guard
 from longshore.holders import Lease
@@ -60,6 +61,9 @@ def run_and_settle(app: Application, job: StoredJob) -> list[BaseException]:
         raise LeaseLost(f"job {job.id} was retried, rescued or removed while it ran here: this run is void") from (
             errors[-1] if errors else None
         )
+    change = as_settled(app.store, change, answer)
+    if change.to is State.SUCCEEDED:
+        errors.clear()  # It was completed in a transaction before it raised.
     _tell(app.store, job, change, answer)
     follow(app.store, [ended(job, answer)])
     react(app, job, change)

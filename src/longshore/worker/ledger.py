@@ -9,6 +9,7 @@ from typing import Final
 
 from longshore.contract import ENDED, HELD, Answer, Change, Fields, Outcome, State, StoredJob, Where
 from longshore.errors import LongshoreError, StoreError
+from longshore.finishing import as_settled
 from longshore.following import Follower, ended
 from longshore.guard import Guard
 from longshore.info import ended_topic
@@ -181,10 +182,11 @@ class Ledger:
                 change.id, STOP.to, record, STOP.sources, change.generation, change.holder, None, True
             )
             return
-        self.tally.settled(change, answer)
+        real = as_settled(self._store, change, answer)
+        self.tally.settled(real, answer)
         run = self.known.get(change.id)
         if run is not None and run.job.generation == change.generation and answer.outcome is not Outcome.REFUSED:
-            self._settled(run.job, change)
+            self._settled(run.job, real)
         self._follow(change.id, answer)
         self.forget(change.id)
 
