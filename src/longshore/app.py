@@ -24,6 +24,7 @@ from longshore.hooks import Hooks
 from longshore.ids import IdMaker
 from longshore.jobs import Job
 from longshore.locks import Locking
+from longshore.regulating import Regulating
 from longshore.remote import Commands, Remote
 from longshore.resources import Resources
 from longshore.schedules import Schedule, Scheduling
@@ -41,7 +42,7 @@ P = ParamSpec("P")
 R = TypeVar("R")
 
 
-class Longshore(Declaring, Locking, Scheduling, Workflows):
+class Longshore(Declaring, Locking, Regulating, Scheduling, Workflows):
     """An application: its tasks, and the store that its jobs are in.
 
     The store is opened when it is first needed, not before, and again in a forked child.
@@ -73,6 +74,7 @@ class Longshore(Declaring, Locking, Scheduling, Workflows):
         clock: Clock | None = None,
         **options: Any,
     ) -> None:
+        Regulating.__init__(self)
         self.tasks: dict[str, Task[..., Any]] = {}
         self.schedules: dict[str, Schedule] = {}
         self.commands = Commands()

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Protocol
 
+from longshore.chores import Chore
 from longshore.codecs import TypedCodec
 from longshore.guard import Guard
 from longshore.hooks import Hooks
@@ -15,6 +16,7 @@ from longshore.telling import Post
 
 if TYPE_CHECKING:
     from longshore.aio import Awaiting
+    from longshore.limits import Rule, Subject
     from longshore.parents import Parent
     from longshore.schedules.stored import Schedule
 
@@ -32,6 +34,14 @@ class Application(Protocol):
     @property
     def schedules(self) -> Mapping[str, Schedule]:
         """Those that it declares."""
+
+    @property
+    def chores(self) -> Mapping[str, Chore]:
+        """What one of its workers does once in a while, by name."""
+
+    @property
+    def declared_limits(self) -> Mapping[Subject, Rule]:
+        """What its code limits."""
 
     @property
     def store(self) -> Guard:

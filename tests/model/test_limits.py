@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from longshore import Longshore, State
-from longshore.errors import InvalidValue
+from longshore.errors import ConfigurationError, InvalidValue
 from longshore.holders import end_lease
 from longshore.limits import lapsed_shares
 from longshore.processes.child import Orders
@@ -101,6 +101,38 @@ class TestAdmin:
     def test_names_may_be_as_long_as_those_of_queues(self, app: Longshore) -> None:
         app.admin.limit(queue="é" * 100, running=1)
         assert [limit.queue for limit in app.admin.limits()] == ["é" * 100]
+
+
+class TestDeclared:
+    def test_a_limit_in_code_is_set_by_the_next_worker_and_only_when_the_code_says_something_new(
+        self, app: FaultyApp
+    ) -> None:
+        def deploy(**limit: Any) -> None:
+            with FaultyApp(app.store.driver.target) as release:
+                if limit:
+                    release.limit(queue="mail", **limit)
+                release.worker().run(until_empty=True)
+
+        def now() -> list[int | None]:
+            return [limit.running for limit in app.admin.limits()]
+
+        deploy(running=5)
+        assert now() == [5]
+        app.admin.limit(queue="mail", running=2)
+        deploy(running=5)
+        assert now() == [2], "what the operator said stays"
+        app.admin.remove_limit(queue="mail")
+        deploy(running=5)
+        assert now() == [], "also that there is none"
+        deploy(running=6)
+        assert now() == [6]
+        deploy()
+        assert now() == [6]
+
+    def test_it_can_be_declared_once(self, app: FaultyApp) -> None:
+        app.limit(task="send", running=1)
+        with pytest.raises(ConfigurationError, match="'send' has a task limit already"):
+            app.limit(task="send", rate=(1, 1))
 
 
 class TestRunning:
@@ -319,9 +351,11 @@ def test_never_more_than_allowed_under_four_processes_one_of_which_is_killed(
 
 
 @contextmanager
-def processes(url: str, settings: WorkerSettings, number: int) -> Iterator[list[Child]]:
+def processes(
+    url: str, settings: WorkerSettings, number: int, *, application: str = "model.berth:app"
+) -> Iterator[list[Child]]:
     """Worker processes without a supervisor that would free what a dead one has."""
-    children = [Child(Orders("model.berth:app", settings, -1, tuple(sys.path), url)) for _ in range(number)]
+    children = [Child(Orders(application, settings, -1, tuple(sys.path), url)) for _ in range(number)]
     try:
         yield children
     finally:

@@ -16,7 +16,7 @@ from longshore.errors import StoreError
 from longshore.guard import Guard
 from longshore.holders import Doing, Lease, worker_topic
 from longshore.hooks.calling import ask, finish, tell
-from longshore.limits import TOKENS_TOPIC
+from longshore.limits import TOKENS_TOPIC, declare_limit
 from longshore.pauses import RULES_TOPIC
 from longshore.schedules import write_declared
 from longshore.schedules.stored import TOPIC as SCHEDULES_TOPIC
@@ -27,6 +27,7 @@ from longshore.worker.heartbeat import Heartbeat
 from longshore.worker.inbox import Inbox
 from longshore.worker.performing import perform, perform_async, without_outcome
 from longshore.worker.reactions import Reactions
+from longshore.worker.rota import Rota
 from longshore.worker.runs import Run
 from longshore.worker.settings import WorkerSettings
 from longshore.worker.slots import Slots, Ways
@@ -182,6 +183,8 @@ class Worker:
     def _connect(self) -> Guard:
         # The schema must be there before other connections are.
         write_declared(self._app.store, self._app.schedules)
+        for subject, rule in self._app.declared_limits.items():
+            declare_limit(self._app.store, subject, rule)
         store = self._app.another_store()
         self._lease.begin(store)
         courier = Courier(
@@ -247,7 +250,7 @@ class Worker:
             Ear("control", store, [worker_topic(self._lease.holder), RULES_TOPIC, SCHEDULES_TOPIC], look),
         ]
         of_tokens = Ear("tokens", store, [TOKENS_TOPIC], courier.tokens_freed)
-        threads: list[Ear | Inbox | Heartbeat] = [*ears, inbox, heartbeat]
+        threads: list[Ear | Inbox | Heartbeat | Rota] = [*ears, inbox, heartbeat]
 
         def heed_tokens() -> None:
             # Only now: most workers know no limit, and need not be told when tokens are freed.
@@ -256,6 +259,8 @@ class Worker:
                 of_tokens.start()
 
         courier.allowance.on_limited = heed_tokens
+        if self._app.chores:
+            threads.append(Rota(store, self._app.chores.values(), self._lease.worker, self._settings))
         for thread in [*threads]:
             thread.start()
         try:
