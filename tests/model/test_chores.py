@@ -19,8 +19,7 @@ from longshore.errors import ConfigurationError, InvalidValue, Unavailable
 from longshore.testing.faults.cut import Moment
 from longshore.worker.rota import KIND, Duty
 from longshore.worker.settings import WorkerSettings
-from model.berth import most_at_a_time, stays
-from model.test_limits import await_stay, processes
+from model.crew import await_stay, most_at_a_time, processes, stays
 from worker.faulty import FaultyApp
 from worker.gate import PATIENCE, Gate
 

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import signal
-import sys
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -17,10 +16,8 @@ from longshore import Longshore, State
 from longshore.errors import ConfigurationError, InvalidValue
 from longshore.holders import end_lease
 from longshore.limits import lapsed_shares
-from longshore.processes.child import Orders
-from longshore.processes.supervisor import Child
 from longshore.worker.settings import WorkerSettings
-from model.berth import Stay, most_at_a_time, stays
+from model.crew import Stay, await_stay, most_at_a_time, processes, stays
 from worker.faulty import FaultyApp
 from worker.gate import PATIENCE, Gate, say, stop
 
@@ -348,32 +345,6 @@ def test_never_more_than_allowed_under_four_processes_one_of_which_is_killed(
     on = [Stay(run.pid, run.began, min(run.ended, killed) if run.pid == victim.pid else run.ended) for run in runs]
     assert most_at_a_time(on) <= 4
     assert len({run.pid for run in runs}) >= 3, "the others took part"
-
-
-@contextmanager
-def processes(
-    url: str, settings: WorkerSettings, number: int, *, application: str = "model.berth:app"
-) -> Iterator[list[Child]]:
-    """Worker processes without a supervisor that would free what a dead one has."""
-    children = [Child(Orders(application, settings, -1, tuple(sys.path), url)) for _ in range(number)]
-    try:
-        yield children
-    finally:
-        for child in children:
-            child.signal(signal.SIGKILL)
-            child.end()
-
-
-def await_stay(log: str, wanted: Any) -> Stay:
-    """Waits until one is written down that is wanted."""
-    pause, ends = threading.Event(), time.monotonic() + PATIENCE
-    while time.monotonic() < ends:
-        if Path(log).exists():
-            for run in stays(log):
-                if wanted(run):
-                    return run
-        pause.wait(0.02)
-    raise AssertionError(f"expected such a run within {PATIENCE:g} s")
 
 
 def calls(app: FaultyApp) -> int:
