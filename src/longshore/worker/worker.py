@@ -237,20 +237,8 @@ class Worker:
     def _work_until_stopped(self, store: Guard) -> None:
         assert self._courier is not None
         courier = self._courier
-        heartbeat = Heartbeat(self._app.another_store, self._lease, courier, self._settings)
-        inbox = Inbox(store, self._lease, Controls(courier), self._app.commands, look_every=self._settings.heartbeat)
-
-        def look() -> None:
-            courier.look_at_held()
-            inbox.hint()
-            heartbeat.look_at_schedules()
-
-        ears = [
-            Ear("jobs", store, [f"queue:{queue}" for queue in self._settings.queues], courier.hint),
-            Ear("control", store, [worker_topic(self._lease.holder), RULES_TOPIC, SCHEDULES_TOPIC], look),
-        ]
+        threads = self._threads(store, courier)
         of_tokens = Ear("tokens", store, [TOKENS_TOPIC], courier.tokens_freed)
-        threads: list[Ear | Inbox | Heartbeat | Rota] = [*ears, inbox, heartbeat]
 
         def heed_tokens() -> None:
             # Only now: most workers know no limit, and need not be told when tokens are freed.
@@ -259,8 +247,6 @@ class Worker:
                 of_tokens.start()
 
         courier.allowance.on_limited = heed_tokens
-        if self._app.chores:
-            threads.append(Rota(store, self._app.chores.values(), self._lease.worker, self._settings))
         for thread in [*threads]:
             thread.start()
         try:
@@ -275,6 +261,26 @@ class Worker:
             for thread in threads:
                 thread.join()
             self._leave(store, courier)
+
+    def _threads(self, store: Guard, courier: Courier) -> list[Ear | Inbox | Heartbeat | Rota]:
+        """What works beside the courier."""
+        heartbeat = Heartbeat(self._app.another_store, self._lease, courier, self._settings)
+        inbox = Inbox(store, self._lease, Controls(courier), self._app.commands, look_every=self._settings.heartbeat)
+
+        def look() -> None:
+            courier.look_at_held()
+            inbox.hint()
+            heartbeat.look_at_schedules()
+
+        threads: list[Ear | Inbox | Heartbeat | Rota] = [
+            Ear("jobs", store, [f"queue:{queue}" for queue in self._settings.queues], courier.hint),
+            Ear("control", store, [worker_topic(self._lease.holder), RULES_TOPIC, SCHEDULES_TOPIC], look),
+            inbox,
+            heartbeat,
+        ]
+        if self._app.chores:
+            threads.append(Rota(store, self._app.chores.values(), self._lease.worker, self._settings))
+        return threads
 
     def _leave(self, store: Guard, courier: Courier) -> None:
         try:
