@@ -37,7 +37,6 @@ def worker(
     verbose: Annotated[bool, typer.Option("--verbose", "-v", help="Log what happens.")] = False,
 ) -> None:
     """Runs jobs until it is told to stop by SIGTERM or Ctrl-C."""
-    from longshore.loading import load_app
     from longshore.processes.supervisor import Supervisor
     from longshore.worker.settings import WorkerSettings
 
@@ -58,11 +57,14 @@ def worker(
         drain=drain,
     )
     supervisor = Supervisor(app, processes=processes, url=url, settings=settings, until_empty=until_empty)
-    _tell(load_app(app), settings, processes)
+    _tell(app, settings, processes)
     raise typer.Exit(supervisor.run())
 
 
-def _tell(app: Longshore, settings: WorkerSettings, processes: int) -> None:
+def _tell(name: str, settings: WorkerSettings, processes: int) -> None:
+    from longshore.loading import load_app
+
+    app = load_app(name)
     for doubt in _doubts(app, settings):
         print(f"longshore: {doubt}", file=sys.stderr)
     if sys.stderr.isatty():
