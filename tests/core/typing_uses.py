@@ -11,13 +11,16 @@ from typing import assert_type
 from longshore import (
     Call,
     Context,
+    Cron,
     Debounce,
+    Every,
     Features,
     Fetch,
     FetchedJob,
     Job,
     JobInfo,
     Linear,
+    Lock,
     Longshore,
     Retry,
     State,
@@ -35,6 +38,8 @@ from longshore.admin import (
     Verdict,
 )
 from longshore.codecs import JSON, MESSAGEPACK, Compressed, Encrypted, Pickle
+from longshore.locks import LockInfo
+from longshore.schedules import ScheduleInfo
 from longshore.tasks import Configured
 from longshore.testing import Delivery, EnqueuedJob, Harness, Ran
 
@@ -274,3 +279,26 @@ def of_resources() -> None:
     app.resources.manage(Path, open_pool)  # E: arg-type
     app.task(strict="yes")  # E: call-overload
     Longshore("memory://", strict=True)
+
+
+def of_schedules() -> None:
+    assert_type(app.schedule("@daily")(quiet), Task[[], None])
+    app.schedule("0 3 * * *", missed="never")  # E: call-overload
+    app.schedule(Every(60))(resize)  # E: arg-type
+    app.schedule("a", Cron("@daily", "Europe/Berlin"), resize.call(Path("a"), 5), missed="all", most=5)
+    app.schedule("a", 60, quiet.call())  # E: call-overload
+    assert_type(app.admin.schedules.all(), tuple[ScheduleInfo, ...])
+    assert_type(app.admin.schedules.put("a", Every(timedelta(hours=1)), quiet.call()), ScheduleInfo)
+    app.admin.schedules.change("a", when=60)  # E: arg-type
+
+
+async def of_locks() -> None:
+    with app.lock("a", holders=3, lifetime=timedelta(minutes=1), wait=10) as lock:
+        assert_type(lock, Lock)
+        assert_type(lock.token, int | None)
+        lock.extend("long")  # E: arg-type
+    async with app.lock("a", lifetime=None) as held:
+        await held.aextend(5)
+    app.lock(5)  # E: arg-type
+    assert_type(app.admin.locks(), tuple[LockInfo, ...])
+    assert_type(app.admin.free_lock("a", lock.owner), bool)

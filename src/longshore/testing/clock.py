@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
+
 from longshore.contract import SECOND, Instant
-from longshore.durations import Seconds, microseconds
+from longshore.durations import Seconds
 
 
 class ManualClock:
@@ -16,5 +18,6 @@ class ManualClock:
         return self._now
 
     def advance(self, seconds: Seconds) -> None:
-        """Lets time pass."""
-        self._now += microseconds(seconds)
+        """Lets time pass; less than nothing puts the clock back."""
+        length = seconds if isinstance(seconds, timedelta) else timedelta(seconds=seconds)
+        self._now += length // timedelta(microseconds=1)
