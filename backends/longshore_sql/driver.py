@@ -121,8 +121,9 @@ class SQLDriver(Driver):
         if not changes:
             return []
         changing = self._changing
+        prepared = changing.prepared(changes)
         with self._write(tx) as step:
-            return changing.update(step, changes)
+            return changing.update(step, prepared)
 
     def exchange(
         self,
@@ -134,8 +135,9 @@ class SQLDriver(Driver):
         max_bytes: int | None = None,
     ) -> tuple[list[Answer], Claimed]:
         changing, claiming = self._changing, self._claiming
+        prepared = changing.prepared(changes)
         with self._write() as step:
-            answers = changing.update(step, changes)
+            answers = changing.update(step, prepared)
             return answers, claiming.claim(step, claims, holder=holder, limit=limit, max_bytes=max_bytes)
 
     def select(

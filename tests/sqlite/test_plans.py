@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from longshore.contract import ENDED, HELD, By, Change, Claim, NewJob, Order, State, StoredJob, Where, Write
-from longshore_sql.changing import ROWS
+from longshore_sql.shapes import ROWS
 from longshore_sql.sqlite import SQLiteDriver
 
 RUNNING = frozenset({State.RUNNING})

@@ -105,6 +105,15 @@ def test_a_process_that_has_run_its_jobs_is_replaced_at_once(shared: Longshore, 
     assert {job.info().crashes for job in jobs} == {0}
 
 
+def test_a_process_that_has_grown_too_large_is_replaced_at_once(shared: Longshore, words: Words) -> None:
+    settings = WorkerSettings(slots=1, poll=60, max_memory=1.0)
+    calls = [shared.call_by_name("say", {"pipe": words.path, "word": str(number)}) for number in range(3)]
+    with Supervisor(DOCK, processes=1, url=shared.store.driver.target, settings=settings):
+        jobs = shared.enqueue_many(calls)
+        assert len({words.hear()[-1] for _ in jobs}) == 3, "each is larger than a megabyte, and runs one job"
+    assert {job.info().crashes for job in jobs} == {0}
+
+
 def test_idle_processes_end_and_are_not_replaced(shared: Longshore, words: Words) -> None:
     shared.store.now()
     shared.enqueue(shared.call_by_name("say", {"pipe": words.path, "word": "a"}))

@@ -1,0 +1,194 @@
+"""Changes of one shape: those that set the same fields under the same guards, and are made by one statement."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from functools import cached_property
+from operator import itemgetter
+from typing import Any, Final
+
+from sqlalchemy import ColumnElement, Update, case, exists, null, select
+
+from longshore.contract import ENDED, HELD, Answer, Change, Outcome, State
+from longshore_sql.dialect import Dialect, cell
+from longshore_sql.rows import lane_of, stored
+from longshore_sql.schema import Lane, Schema, constant, is_any_of
+from longshore_sql.statements import Row, Statement, Step, given
+
+_PLAIN: Final = frozenset(
+    {
+        "attempt", "max_attempts", "crashes", "max_crashes", "snoozes", "codec", "payload", "digest",
+        "result_codec", "result", "cursor", "cancel_asked", "awaited", "releases",
+    }
+)  # fmt: skip
+"""Fields that are set without regard to anything else."""
+
+_ATTEMPT: Final = "attempt_record"
+_TIMES: Final = frozenset({"delay", "due"})
+_BINARY: Final = frozenset({"payload", "digest", "result", "cursor"})
+_FLAGS: Final = frozenset({"cancel_asked", "awaited", "releases"})
+
+ROWS: Final = 25
+"""Changes that one statement makes where the database can read them from a given table: it takes two thirds of the
+time, and in Python other threads go on meanwhile."""
+
+ShapeKey = tuple[Any, ...]
+Names = Callable[[str], ColumnElement[Any]]
+"""Where in a statement the value of a name comes from."""
+
+
+def shape_of(change: Change) -> ShapeKey:
+    """What changes have in common that are made by one statement."""
+    return (
+        change.to,
+        change.states,
+        change.generation is None,
+        change.holder is None,
+        change.cancel_asked,
+        change.settles,
+        change.renews,
+        *change.fields,
+    )
+
+
+class Shape:
+    """One statement for all changes that set the same fields under the same guards, and the answers to them."""
+
+    def __init__(self, schema: Schema, dialect: Dialect, example: Change) -> None:
+        self._schema = schema
+        self._fields = frozenset(example.fields)
+        self.appends = _ATTEMPT in self._fields
+        self._converted = [name for name in example.fields if name in _BINARY | _FLAGS]
+        self._timed = not self._fields.isdisjoint(_TIMES)
+        self._state = example.to if example.to is not None else next(iter(example.states or {State.PENDING}))
+        self._renewed = int(example.renews)
+        self._example = example
+        self._dialect = dialect
+        self._single = dialect.compiled(self._update(example, given))
+
+    @staticmethod
+    def fits(change: Change) -> bool:
+        """Whether the outcome of a change of this shape is known without reading the row."""
+        names = change.fields.keys() - {_ATTEMPT}
+        if change.generation is None or change.to in {State.RUNNING, State.RESERVED}:
+            return False
+        if change.to is None:
+            sets = bool(change.fields) or change.settles or change.renews
+            return sets and change.states is not None and len(change.states) == 1 and names <= _PLAIN
+        return names <= (_PLAIN | _TIMES if change.to is State.PENDING else _PLAIN)
+
+    def make(self, step: Step, changes: Sequence[Change], bulk: Bulk | None = None) -> int:
+        """Makes each change whose guards hold; how many were made."""
+        cursor, now = step
+        rows = [self._named(change, now) for change in changes]
+        if len(rows) == 1:
+            return self._single.run(cursor, **rows[0]).rowcount
+        made = 0
+        while bulk is not None and len(rows) >= ROWS:
+            cursor.execute(bulk.text, bulk.values(rows[:ROWS], now))
+            made += cursor.rowcount
+            del rows[:ROWS]
+        if rows:
+            cursor.executemany(self._single.text, map(self._single.values, rows))
+            made += cursor.rowcount
+        return made
+
+    @cached_property
+    def bulk(self) -> Bulk | None:
+        """The statement for many changes, where the database has one."""
+        names = sorted({*self._single.names} - {"now"})
+        table = self._dialect.table(names, ROWS)
+        if table is None:
+            return None
+
+        def of(name: str) -> ColumnElement[Any]:
+            return table.c[name] if name in table.c else given(name)
+
+        return Bulk(self._dialect.compiled(self._update(self._example, of)), names)
+
+    def _named(self, change: Change, now: int) -> dict[str, Any]:
+        named: dict[str, Any] = {
+            **change.fields,
+            "id": change.id,
+            "generation": change.generation,
+            "holder": change.holder,
+            "now": now,
+        }
+        for name in self._converted:
+            named[name] = stored(named[name])
+        if self._timed:
+            due = now + named["delay"] if "delay" in named else named["due"]
+            named["due"], named["lane"] = due, int(lane_of(State.PENDING, due, now))
+        return named
+
+    def answer(self, change: Change) -> Answer:
+        """The answer to a change that was made."""
+        asked = change.fields.get("cancel_asked", bool(change.cancel_asked))
+        awaited = change.fields.get("awaited", False)
+        releases = self._state in ENDED and change.fields.get("releases", False)
+        return Answer(Outcome.MOVED, self._state, (change.generation or 0) + self._renewed, asked, awaited, releases)
+
+    def _update(self, change: Change, of: Names) -> Update:
+        return self._schema.job.update().where(*self._guards(change, of)).values(self._values(change, of))
+
+    def _guards(self, change: Change, of: Names) -> list[ColumnElement[bool]]:
+        job = self._schema.job.c
+        guards = [job.id == of("id"), job.generation == of("generation")]
+        if change.states is not None:
+            guards.append(is_any_of(job.state, change.states))
+        if change.holder is not None:
+            guards.append(job.holder == of("holder"))
+        if change.cancel_asked is not None or "cancel_asked" not in change.fields:
+            guards.append(job.cancel_asked == constant(bool(change.cancel_asked)))
+        if "awaited" not in change.fields:
+            guards.append(job.awaited == constant(False))
+        if self._state in ENDED and "releases" not in change.fields:
+            guards.append(job.releases == constant(False))
+        if change.to in ENDED:
+            child = select(self._schema.parent.c.child).where(self._schema.parent.c.parent == job.id)
+            guards += [job.unique_slot.is_(None), job.turn.is_(None), ~exists(child)]
+        return guards
+
+    def _values(self, change: Change, of: Names) -> dict[str, Any]:
+        job = self._schema.job.c
+        values: dict[str, Any] = {}
+        if change.to in ENDED:
+            values = {"ended": of("now"), "holder": null()}
+        elif change.to is not None:
+            cleared = ("ended", "holder", "result", "result_codec")
+            values = {name: null() for name in cleared} | {"releases": constant(False)}
+        if change.to is not None:
+            values["state"] = constant(change.to)
+            if change.states is None or not change.states <= HELD or change.to not in ENDED:
+                values["lane"] = self._lane(change.to, of)
+        values |= {name: of(name) for name in self._fields - _TIMES - {_ATTEMPT}}
+        if self.appends:
+            values["tries"] = job.tries + constant(1)
+        if self._timed:
+            values["due"] = of("due")
+        if change.settles:
+            values |= {"settled": of("generation"), "settled_by": of("holder")}
+        if change.renews:
+            values["generation"] = job.generation + constant(1)
+        return values
+
+    def _lane(self, to: State, of: Names) -> ColumnElement[Any]:
+        if to is not State.PENDING:
+            return constant(Lane.NONE)
+        if self._timed:
+            return of("lane")
+        due = self._schema.job.c.due
+        return case((due <= of("now"), constant(Lane.READY)), else_=constant(Lane.FUTURE))
+
+
+class Bulk:
+    """One statement for `ROWS` changes."""
+
+    def __init__(self, statement: Statement, names: Sequence[str]) -> None:
+        self.text = statement.text
+        self._pick = itemgetter(*names)
+        self._arranged = statement.arranged([*(cell(name, row) for row in range(ROWS) for name in names), "now"])
+
+    def values(self, rows: Sequence[Mapping[str, Any]], now: int) -> Row:
+        """The values of the statement: those of each change, and the time."""
+        return self._arranged([value for row in rows for value in self._pick(row)] + [now])
