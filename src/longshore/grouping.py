@@ -17,6 +17,7 @@ from longshore.jobs import Job
 from longshore.tasks import Call, digest_of, new_job
 
 R = TypeVar("R")
+_NO_BONDS = Bonds()
 
 
 class Enqueuing(Protocol):
@@ -74,7 +75,7 @@ class Group:
             IdConflict: the group was sealed with another call before.
             InvalidValue: the callback has an id, parents, a group, or calls at its own end.
         """
-        if then.options.bonds or then.options.id or then.slot:
+        if (then.options.bonds or _NO_BONDS) != _NO_BONDS or then.options.id or then.slot:
             raise InvalidValue(
                 f"a group's callback is stored once, under the group's own id; {then!r} must have neither id, unique, "
                 "key, group, after nor calls at its own end: let it enqueue what is to come then"

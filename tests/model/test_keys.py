@@ -18,6 +18,7 @@ from longshore.following.sweep import sweep
 from longshore.retry import RetryIn
 from longshore.testing.clock import ManualClock
 from longshore.testing.together import together
+from worker.gate import Gate
 
 
 class Berth:
@@ -66,6 +67,13 @@ def berth(app: Longshore) -> Iterator[Berth]:
         other.close()
 
 
+@pytest.fixture
+def gate() -> Iterator[Gate]:
+    gate = Gate()
+    yield gate
+    gate.open()
+
+
 def state(app: Longshore, name: str) -> State:
     return app.job(name).info().state
 
@@ -84,15 +92,24 @@ class TestOrder:
             assert ran == sorted(ran), "a retried job keeps its turn, and nothing overtakes it"
             assert len(ran) == 10 + 9, "each ran as often as it was to"
 
-    def test_a_key_may_have_several_turns(self, berth: Berth) -> None:
-        jobs = [berth.enqueue("k", f"{number:02}", turns=3) for number in range(20)]
-        assert [job.info().state for job in jobs] == [State.PENDING] * 3 + [State.WAITING] * 17
-        with berth.apps[0].worker(slots=8), berth.another().worker(slots=8):
-            for job in jobs:
-                job.wait(timeout=30)
-        assert berth.most == {"k": 3}, "never more, and as many as may"
-        places = [berth.log.index(f"{number:02}") for number in range(20)]
-        assert all(abs(place - number) <= 2 for number, place in enumerate(places)), "each within the turns"
+    def test_a_key_may_have_several_turns(self, app: Longshore, gate: Gate) -> None:
+        gate.serve(app)
+        task = app.tasks["stop"]
+        jobs = [task.options(key="k", turns=3).enqueue(word) for word in "abcdef"]
+        assert [job.info().state for job in jobs] == [State.PENDING] * 3 + [State.WAITING] * 3
+        with app.worker(slots=8):
+            assert {gate.arrived() for _ in range(3)} == set("abc")
+            assert gate.nobody_arrives(0.2)
+            gate.open()
+            assert [gate.arrived() for _ in range(3)] == list("def")
+            assert [job.wait(timeout=30).state for job in jobs] == [State.SUCCEEDED] * 6
+
+    def test_turns_of_a_key_that_were_left_at_once_are_all_given_on(self, timed: Longshore, clock: ManualClock) -> None:
+        timed.store.insert([NewJob(name, "default", "load", b"{}", key="k", turns=3) for name in "abcdefg"])
+        timed.store.update([Change(name, State.CANCELLED) for name in "abc"])
+        clock.advance(1)
+        mend(timed.store)
+        assert [state(timed, name) for name in "defg"] == [State.PENDING] * 3 + [State.WAITING]
 
     def test_a_job_that_is_put_off_keeps_its_turn(self, timed: Longshore, clock: ManualClock) -> None:
         log: list[str] = []
