@@ -8,6 +8,8 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import assert_type
 
+from msgspec import Struct
+
 from longshore import (
     Call,
     Context,
@@ -22,6 +24,10 @@ from longshore import (
     Linear,
     Lock,
     Longshore,
+    Progress,
+    Replies,
+    Reply,
+    Restarted,
     Retry,
     State,
     Task,
@@ -39,6 +45,7 @@ from longshore.admin import (
 )
 from longshore.codecs import JSON, MESSAGEPACK, Compressed, Encrypted, Pickle
 from longshore.locks import LockInfo
+from longshore.recipes import Message, Requests, SimpleQueue, append, batches
 from longshore.schedules import ScheduleInfo
 from longshore.tasks import Configured
 from longshore.testing import Delivery, EnqueuedJob, Harness, Ran
@@ -302,3 +309,52 @@ async def of_locks() -> None:
     app.lock(5)  # E: arg-type
     assert_type(app.admin.locks(), tuple[LockInfo, ...])
     assert_type(app.admin.free_lock("a", lock.owner), bool)
+
+
+class Step(Struct):
+    done: int
+
+
+@app.task
+def walk(context: Context[Step], most: int) -> int:
+    context.reply(Step(1))
+    context.reply(1)  # E: arg-type
+    context.progress(1, 2, "half")
+    context.progress("half")  # E: arg-type
+    assert_type(context.cursor.get(int, 0), int)
+    assert_type(context.cursor.get(Step), Step | None)
+    context.cursor.set(Step(1), tx=None)
+    context.complete(5, tx=None)
+    context.replace([resize.call(Path("a"), 5)], result=5)
+    context.replace(resize.call(Path("a"), 5))  # E: arg-type
+    context.replace([resize])  # E: list-item
+    return most
+
+
+async def of_replies(job: Job[int]) -> None:
+    assert_type(walk.enqueue(5), Job[int])
+    walk.enqueue("5")  # E: arg-type
+    assert_type(job.replies(Step, timeout=timedelta(seconds=5)), Replies[Step])
+    assert_type(job.replies(Step).so_far(), list[Reply[Step] | Restarted])
+    for message in job.replies(Step):
+        assert_type(message, Reply[Step] | Restarted)
+        _ = message.value  # E: union-attr
+        if isinstance(message, Reply):
+            assert_type(message.value, Step)
+    async for message in job.replies(Step):
+        assert_type(message, Reply[Step] | Restarted)
+    assert_type(await job.replies(Step).anext(), Reply[Step] | Restarted | None)
+    job.replies("Step")  # E: call-overload
+    job.replies(timeout="soon")  # E: call-overload
+    assert_type(job.info().progress, Progress | None)
+
+
+def of_recipes() -> None:
+    assert_type(append(app, resize.call(Path("a"), 5), "a"), Job[int] | None)
+    append(app, resize, "a")  # E: arg-type
+    with SimpleQueue(app, "orders", wait=timedelta(seconds=1)) as queue:
+        assert_type(queue.get(), Message | None)
+        queue.done("message")  # E: arg-type
+    for batch in batches(app, "orders", 5):
+        assert_type(batch, list[FetchedJob])
+    assert_type(Requests(app).send(resize.call(Path("a"), 5)), str)
