@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -348,31 +349,18 @@ class TestCrashes:
         assert child.info().state is State.PENDING
         assert timed.store.select(Where(releases=True)).jobs == []
 
-    @pytest.mark.parametrize(("lax", "becomes"), [(True, State.PENDING), (False, State.CANCELLED)])
+    @pytest.mark.parametrize("repair", [mend, sweep])
     def test_children_of_one_that_expired_in_a_claim_whose_maker_died_are_not_forgotten(
-        self, timed: Longshore, clock: ManualClock, lax: bool, becomes: State
+        self, timed: Longshore, clock: ManualClock, repair: Callable[[Guard], object]
     ) -> None:
         yard = Yard(timed)
         parent = yard.note.options(expires=10).enqueue("parent")
-        child = yard.note.options(after=parent, lax=lax).enqueue("child")
+        children = [yard.note.options(after=parent, lax=lax).enqueue("child") for lax in (True, False)]
         clock.advance(10)
-        claimed = timed.store.claim([Claim(queues=("default",))], holder="dies", limit=1)
-        assert claimed.expired == [parent.id]
-        mend(timed.store)
-        assert child.info().state is State.WAITING, "whoever claimed is about to"
+        assert timed.store.claim([Claim(queues=("default",))], holder="dies", limit=1).expired == [parent.id]
         clock.advance(1)
-        mend(timed.store)
-        assert child.info().state is becomes
-
-    @pytest.mark.parametrize(("lax", "becomes"), [(True, State.PENDING), (False, State.CANCELLED)])
-    def test_the_sweep_finds_them_too(self, timed: Longshore, clock: ManualClock, lax: bool, becomes: State) -> None:
-        yard = Yard(timed)
-        parent = yard.note.options(expires=10).enqueue("parent")
-        child = yard.note.options(after=parent, lax=lax).enqueue("child")
-        clock.advance(10)
-        timed.store.claim([Claim(queues=("default",))], holder="dies", limit=1)
-        sweep(timed.store)
-        assert child.info().state is becomes
+        repair(timed.store)
+        assert yard.states(*children) == [State.PENDING, State.CANCELLED]
 
     def test_a_child_whose_producer_died_before_its_look_is_found_by_the_sweep(self, timed: Longshore) -> None:
         yard = Yard(timed)
