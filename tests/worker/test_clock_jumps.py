@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from longshore import Longshore, Retry, RetryIn, State
+from longshore import Every, Longshore, Retry, RetryIn, State
 from longshore.contract import SECOND, By, Claim, Write
 from longshore.holders import KIND, rescue
 from longshore.testing.clock import ManualClock
@@ -124,3 +124,23 @@ def test_who_died_before_a_jump_back_is_rescued_when_its_lease_is_over_by_the_ne
     assert freed.pending == 1
     work(timed)
     assert ran == ["held"]
+
+
+def test_a_schedule_makes_each_tick_once_whatever_the_clock_does(
+    timed: Longshore, clock: ManualClock, ran: list[str]
+) -> None:
+    timed.admin.schedules.put("tick", Every(600), timed.tasks["note"].call("tick"))
+
+    def ticked_after(seconds: float) -> int:
+        clock.advance(seconds)
+        timed.admin.schedules.tick()
+        return sum(timed.counts().values())
+
+    assert ticked_after(600) == 1
+    assert ticked_after(HOUR) == 2, "one for all that were missed"
+    assert ticked_after(-HOUR) == 2
+    assert ticked_after(600) == 2, "the hour that comes twice has had its ticks"
+    assert ticked_after(HOUR - 600) == 2
+    assert ticked_after(600) == 3
+    work(timed)
+    assert ran == ["tick"] * 3
