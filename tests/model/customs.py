@@ -7,9 +7,12 @@ import signal
 from collections.abc import Sequence
 from typing import Any
 
-from longshore import Context, Longshore
+from longshore import Context, Features, Longshore, Snooze
 from longshore.contract import Answer, Change
+from longshore.errors import LeaseLost
 from longshore.testing.faults.cut import CutDriver
+from longshore.worker.performing import Interrupted
+from worker.dock import tell, wait_until_open
 
 app = Longshore("memory://")
 
@@ -59,3 +62,37 @@ def split(context: Context, point: str) -> str:
     context.replace([effect.call("first"), effect.call("second")], result="split")
     die_at(point, "after", context)
     return "not looked at"
+
+
+@app.task(executor="process")
+def travel(context: Context) -> int:
+    """Tells all that there is to tell, in a process of its own."""
+    begun = context.cursor.get(int, 0)
+    context.reply(["begun at", begun])
+    context.progress(begun, 2)
+    context.cursor.mark(begun + 1)
+    if begun == 0:
+        raise Snooze(0)
+    if Features.TRANSACTIONS in app.store.features:
+        with app.transaction() as transaction:
+            context.complete(begun, tx=transaction)
+    return begun
+
+
+@app.task
+def creep(context: Context, pipe: str) -> str:
+    """Stands somewhere, and tries to move on when it is late."""
+    context.cursor.set("here")
+    tell(pipe, "standing")
+    while True:
+        try:
+            wait_until_open(pipe)
+            break
+        except Interrupted:
+            tell(pipe, "interrupted")
+    for move in (context.cursor.set, context.reply):
+        try:
+            move("late")
+        except LeaseLost:
+            tell(pipe, "refused")
+    return "late"

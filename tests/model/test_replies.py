@@ -160,6 +160,34 @@ class TestTypes:
         with pytest.raises(InvalidValue):
             client.job(job.id).replies(int).so_far()
 
+    def test_one_that_is_not_of_the_type_keeps_back_no_other(self, app: Longshore) -> None:
+        @app.task
+        def tell(context: Context) -> None:
+            for value in (1, 2, "three", 4):
+                context.reply(value)
+
+        job = tell.enqueue()
+        app.worker().run(until_empty=True)
+        for replies in (job.replies(int), job.replies(int)):
+            assert values([replies.next() or Restarted(0), replies.next() or Restarted(0)]) == [1, 2]
+            with pytest.raises(InvalidValue, match="Expected `int`"):
+                replies.next()
+            assert values(list(replies)) == [4]
+        replies = job.replies(int)
+        assert values(replies.so_far()) == [1, 2]
+        with pytest.raises(InvalidValue):
+            replies.so_far()
+        assert values(replies.so_far()) == [4]
+
+        async def listen() -> list[Any]:
+            replies = job.replies(int)
+            heard = [*await replies.aso_far()]
+            with pytest.raises(InvalidValue):
+                await replies.anext()
+            return values([*heard, *await replies.aso_far()])
+
+        assert asyncio.run(listen()) == [1, 2, 4]
+
     def test_what_cannot_be_stored_is_refused_and_the_others_are_not(self, connect: Connect) -> None:
         app = connect(max_payload=1_000)
 

@@ -65,6 +65,7 @@ class Reading(Generic[T]):
 
         Raises:
             JobRemoved: there is no such job.
+            InvalidValue, UnknownCodec: the next reply cannot be read; the place is after it then.
         """
         if job is None:
             raise JobRemoved(f"there is no job {self.identity}: it was removed, or never stored")
@@ -74,9 +75,9 @@ class Reading(Generic[T]):
             prefix = run_prefix(self.identity, self._run or 0)
             after = reply_key(prefix, self._number)
             records = store.read(KIND, prefix=prefix, limit=PAGE, after=after)
-            self.ready.extend(self._replies(records, self._codec_of(job)))
-            self.has_more = len(records) == PAGE
-            self.is_at_end = job.state in ENDED and not self.has_more and job.generation == self._run
+            is_all = self._add(records, self._codec_of(job))
+            self.has_more = is_all and len(records) == PAGE
+            self.is_at_end = is_all and not self.has_more and job.state in ENDED and job.generation == self._run
 
     def _begin(self, run: int) -> None:
         if self._has_given:
@@ -84,12 +85,20 @@ class Reading(Generic[T]):
             self.ready.append(Restarted(run))
         self._run, self._number, self._has_given = run, 0, False
 
-    def _replies(self, records: Sequence[Record], codec: TypedCodec[Any]) -> list[Message[T]]:
-        replies: list[Message[T]] = []
+    def _add(self, records: Sequence[Record], codec: TypedCodec[Any]) -> bool:
+        """Makes replies ready; whether all are. One that cannot be read waits until those before it are taken."""
         for record in records:
-            self._number, self._has_given = number_of(record.key), True
-            replies.append(Reply(unpacked(record.value, codec), self._number, self._run or 0))
-        return replies
+            number = number_of(record.key)
+            try:
+                value = unpacked(record.value, codec)
+            except LongshoreError:
+                if self.ready:
+                    return False
+                self._number = number
+                raise
+            self._number, self._has_given = number, True
+            self.ready.append(Reply(value, number, self._run or 0))
+        return True
 
 
 def read_on(
