@@ -20,6 +20,7 @@ ROOMS = {
     "longshore.codecs": "How arguments and results become bytes: [codecs](codecs.md).",
     "longshore.hooks": "What `app.hooks` and `task.hooks` are, and what hooks are told: [hooks](hooks.md).",
     "longshore.resources": "What `app.resources` is: [resources](hooks.md#resources).",
+    "longshore.recipes": "Short ways to what other systems offer: [recipes](recipes.md).",
     "longshore.testing": "For tests of applications: [testing](testing.md).",
     "longshore.worker.settings": "How a worker works: [workers](workers.md).",
 }
@@ -54,9 +55,12 @@ def room_lines(room: str) -> Iterator[str]:
 
 
 def names_of(module: Any) -> list[str]:
-    """What a module exports; where it does not say, the classes that are made in it."""
-    made_here = [name for name, value in vars(module).items() if getattr(value, "__module__", "") == module.__name__]
-    listed = getattr(module, "__all__", None) or [name for name in made_here if name[0].isupper()]
+    """What a module exports; where it does not say, the classes and functions that are made in it."""
+    kinds = (type, FunctionType)
+    own = [
+        name for name, each in vars(module).items() if isinstance(each, kinds) and each.__module__ == module.__name__
+    ]
+    listed = getattr(module, "__all__", None) or [name for name in own if not name.startswith("_")]
     return sorted(listed, key=str.lower)
 
 
