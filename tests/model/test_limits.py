@@ -252,6 +252,30 @@ class TestChanging:
             assert gate.arrived() == "after"
             assert gate.nobody_arrives(within=0.2), "the slots are taken"
 
+    def test_a_limit_that_was_lowered_lets_nothing_begin_before_fewer_run(self, app: FaultyApp, gate: Gate) -> None:
+        ends = [threading.Event() for _ in range(6)]
+
+        @app.task
+        def hold(number: int) -> None:
+            gate.say(number)
+            ends[number].wait(PATIENCE)
+
+        with app.worker(slots=5, poll=NEVER, heartbeat=20, drain=0):
+            jobs = app.enqueue_many([hold.call(number) for number in range(4)])
+            assert {gate.arrived() for _ in range(4)} == {0, 1, 2, 3}
+            app.admin.limit(task="hold", running=2)
+            await_taken(app, 4)
+            jobs += app.enqueue_many([hold.call(4), hold.call(5)])
+            for number in (0, 1):
+                ends[number].set()
+                assert jobs[number].wait(timeout=PATIENCE).state is State.SUCCEEDED
+                assert gate.nobody_arrives(within=0.2), "two are allowed, and two or more run"
+            ends[2].set()
+            assert gate.arrived() in (4, 5)
+            assert gate.nobody_arrives(within=0.2)
+            for end in ends:
+                end.set()
+
     def test_what_was_taken_ahead_and_has_not_begun_is_handed_back(self, app: FaultyApp, gate: Gate) -> None:
         @app.task
         def work(word: str) -> None:
