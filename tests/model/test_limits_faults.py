@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from longshore import State
+from longshore.holders import end_lease, rescue
 from longshore.testing.faults.cut import Moment
 from worker.faulty import FaultyApp
 from worker.gate import PATIENCE, Gate, say, stop
@@ -107,3 +108,19 @@ def test_the_last_claim_s_unused_tokens_do_not_lie_with_who_is_idle(apps: list[F
         assert gate.arrived() == "quick"
         while app.admin.limits()[0].taken:
             assert gate.nobody_arrives(within=0.02)
+
+
+def test_who_takes_tokens_strikes_the_share_of_one_that_was_rescued(apps: list[FaultyApp], gate: Gate) -> None:
+    app, other = apps
+    app.admin.limit(task="stop", running=1)
+    dead = other.worker(slots=1, poll=NEVER, heartbeat=20, drain=0, grace=0.1)
+    dead.start()
+    app.enqueue(stop(app, "on"))
+    assert gate.arrived() == "on"
+    other.line.go_down()
+    end_lease(app.store, dead.holder)
+    assert rescue(app.store, dead.holder, by="a supervisor", lease=60_000_000) is not None
+    with app.worker(slots=1, poll=NEVER, heartbeat=20, drain=0):
+        assert gate.arrived() == "on", "at once: its heartbeat is far away"
+    other.line.mend()
+    dead.stop(drain=0)

@@ -130,6 +130,17 @@ def test_a_rate_goes_by_the_store_s_clock_and_begins_when_its_time_has_come(targ
             assert gate.arrived() == "a"
 
 
+def test_a_rate_is_used_up_though_few_run_at_a_time(app: FaultyApp) -> None:
+    gate = Gate()
+    gate.serve(app)
+    app.admin.limit(task="say", running=2, rate=(1_000, 3600.0))
+    began = time.monotonic()
+    jobs = app.enqueue_many([say(app, "a")] * 60)
+    with app.worker(slots=10, poll=NEVER, heartbeat=20):
+        assert {job.wait(timeout=PATIENCE).state for job in jobs} == {State.SUCCEEDED}
+    assert time.monotonic() - began < 3.6 * 3, "it waited for tokens of the rate while the bucket was full"
+
+
 def test_who_ends_gives_back_what_it_has_not_used(app: FaultyApp) -> None:
     gate = Gate()
     gate.serve(app)

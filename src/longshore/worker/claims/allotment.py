@@ -182,10 +182,12 @@ class Allotment:
             self._turn_ends = now + TURN
         if asking.is_claiming:
             self.is_short = not self.room(asking.holder)
-            self._lacks_share = self.rule.running is not None and self._free_share(asking.holder) <= 0
+            most = asking.wanted if self.rule.running is None else min(asking.wanted, self._free_share(asking.holder))
+            self._lacks_share = most <= 0
             if now >= self._retry_at:
                 self._retry_at = now + poll * random.uniform(0.5, 1.5)
-            self._grants.wait(self.rule, asking.wanted, now)
+            if not self._lacks_share:
+                self._grants.wait(self.rule, most, now)
 
     def _free_share(self, holder: str) -> int:
         """How many runs may begin: none while more run than the rule allows, wherever they do."""
