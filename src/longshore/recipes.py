@@ -21,6 +21,7 @@ from longshore.tasks import Call, Options
 from longshore.telling import Reply
 from longshore.unique import Unique, slot_of
 
+__all__ = ["Message", "Requests", "SimpleQueue", "append", "batches", "prepend"]
 R = TypeVar("R")
 _MESSAGE: Final = "message"
 _LONG_AGO: Final = datetime(1970, 1, 1, tzinfo=UTC)

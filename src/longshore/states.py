@@ -152,6 +152,19 @@ def move(event: Event, job: StoredJob, fields: Fields | None = None) -> Change:
     return Change(job.id, event.to, values, event.sources, job.generation, None, None, False, event.renews)
 
 
+def stopped(change: Change) -> Change:
+    """The change that ends a run as cancelled, where one by which it would go on was refused for that: with all that it
+    says of the run itself."""
+    fields: Fields = {}
+    if "attempt_record" in change.fields:
+        fields["attempt_record"] = change.fields["attempt_record"]
+    if "notes" in change.fields:
+        fields["notes"] = change.fields["notes"]
+    if "cursor" in change.fields:
+        fields["cursor"] = change.fields["cursor"]
+    return Change(change.id, STOP.to, fields, STOP.sources, change.generation, change.holder, None, True)
+
+
 def _fresh_start(job: StoredJob) -> Fields:
     """What a retry by a person forgives: crashes, a wish to cancel, and attempts that are used up."""
     most = job.max_attempts

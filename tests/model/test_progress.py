@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from longshore import Context, Fixed, Longshore, Progress, Retry, Snooze
+from longshore import Context, Fixed, Longshore, Progress, Retry, Snooze, State
 from longshore.cli import main
 from longshore.contract import SECOND, Claim
 from longshore.errors import InvalidValue
@@ -102,6 +102,24 @@ def test_the_last_word_is_kept_however_the_run_ends(app: PostalApp, end: str) ->
     job = walk.enqueue()
     app.worker().run(until_empty=True)
     assert job.info().progress == Progress(1, None, end)
+
+
+@pytest.mark.parametrize("where", ["worker", "foreground"])
+def test_the_last_word_of_a_run_that_is_cancelled_before_it_can_go_on_is_kept(app: PostalApp, where: str) -> None:
+    @app.task
+    def walk(context: Context) -> None:
+        context.progress(1, message="last")
+        app.admin.cancel([context.job_id])
+        raise OSError("as the test wanted: it would run again")
+
+    job = walk.enqueue()
+    if where == "worker":
+        app.worker().run(until_empty=True)
+    else:
+        with pytest.raises(OSError, match="as the test wanted"):
+            app.admin.run_here(job.id)
+    info = job.info()
+    assert (info.state, info.progress) == (State.CANCELLED, Progress(1, None, "last"))
 
 
 def test_what_is_on_its_way_when_the_run_ends_is_said_again_with_its_end(app: PostalApp, gate: Gate) -> None:

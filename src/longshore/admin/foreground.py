@@ -16,7 +16,7 @@ from longshore.following import ended, follow
 from longshore.guard import Guard
 from longshore.holders import Lease
 from longshore.info import ended_topic
-from longshore.states import STOP, move
+from longshore.states import stopped
 from longshore.worker.performing import perform
 from longshore.worker.reactions import react
 
@@ -54,8 +54,7 @@ def run_and_settle(app: Application, job: StoredJob) -> list[BaseException]:
     change = perform(app, job, caught=errors.append)
     answer = app.store.update([change])[0]
     if answer.outcome is Outcome.REFUSED and answer.cancel_asked and answer.generation == job.generation:
-        record = change.fields.get("attempt_record")
-        change = move(STOP, job, {"attempt_record": record} if record else None)
+        change = stopped(change)
         answer = app.store.update([change])[0]
     if answer.outcome is Outcome.REFUSED:
         raise LeaseLost(f"job {job.id} was retried, rescued or removed while it ran here: this run is void") from (

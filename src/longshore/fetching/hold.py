@@ -14,13 +14,13 @@ from queue import Empty, SimpleQueue
 from typing import Final
 
 from longshore.application import Application
-from longshore.contract import ENDED, HELD, Answer, Change, Claim, Claimed, Fields, Outcome, State, StoredJob, Where
+from longshore.contract import ENDED, HELD, Answer, Change, Claim, Claimed, Outcome, State, StoredJob, Where
 from longshore.errors import LeaseLost, StoreError, Unavailable
 from longshore.following import Follower, ended, follow
 from longshore.guard import Guard
 from longshore.holders import Lease
 from longshore.info import ended_topic
-from longshore.states import RELEASE, STOP, UNRESERVE, move
+from longshore.states import RELEASE, STOP, UNRESERVE, move, stopped
 
 _log = logging.getLogger("longshore.fetch")
 _AGAIN: Final = 1.0
@@ -90,9 +90,7 @@ class Hold:
         answer = self.store.update([change])[0]
         if answer.outcome is Outcome.REFUSED and change.cancel_asked is False and _still_holds(change, answer):
             # Somebody asked to cancel: it cannot go on later.
-            record = change.fields.get("attempt_record")
-            fields: Fields = {"attempt_record": record} if record else {}
-            change = Change(change.id, STOP.to, fields, STOP.sources, change.generation, change.holder, None, True)
+            change = stopped(change)
             answer = self.store.update([change])[0]
         if answer.outcome is Outcome.REFUSED:
             self._forget(change.id, change.generation)

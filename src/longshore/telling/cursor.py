@@ -95,10 +95,6 @@ class Cursor:
         self._voice().keep(fields)
         self._now = fields["cursor"]
 
-    def is_set(self) -> bool:
-        """Whether there is anything that success removes."""
-        return self._now is not None
-
     def _choose_transactions(self) -> None:
         if self._is_marked:
             raise InvalidValue("a marked cursor cannot be set with tx= too: a mark might overtake a transaction")

@@ -7,13 +7,13 @@ from collections import Counter
 from collections.abc import Callable, Container, Iterator
 from typing import Final
 
-from longshore.contract import ENDED, HELD, Answer, Change, Fields, Outcome, State, StoredJob, Where
+from longshore.contract import ENDED, HELD, Answer, Change, Outcome, State, StoredJob, Where
 from longshore.errors import LongshoreError, StoreError
 from longshore.finishing import as_settled
 from longshore.following import Follower, ended
 from longshore.guard import Guard
 from longshore.info import ended_topic
-from longshore.states import RELEASE, STOP, move
+from longshore.states import RELEASE, STOP, move, stopped
 from longshore.worker.performing import Cancelled, Interrupted, not_storable
 from longshore.worker.runs import Run
 from longshore.worker.tally import Tally
@@ -175,12 +175,7 @@ class Ledger:
     def _settle_one(self, change: Change, answer: Answer) -> None:
         if answer.outcome is Outcome.REFUSED and answer.cancel_asked and self._still_holds(change, answer):
             # Somebody asked to cancel after the run had decided to go on later.
-            record: Fields = {}
-            if "attempt_record" in change.fields:
-                record["attempt_record"] = change.fields["attempt_record"]
-            self.undelivered[change.id] = Change(
-                change.id, STOP.to, record, STOP.sources, change.generation, change.holder, None, True
-            )
+            self.undelivered[change.id] = stopped(change)
             return
         real = as_settled(self._store, change, answer)
         self.tally.settled(real, answer)
