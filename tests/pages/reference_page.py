@@ -19,7 +19,6 @@ ROOMS = {
     "longshore.admin": "What `app.admin` is, and what it answers: [look at jobs, and act on them](admin.md).",
     "longshore.codecs": "How arguments and results become bytes: [codecs](codecs.md).",
     "longshore.hooks": "What `app.hooks` and `task.hooks` are, and what hooks are told: [hooks](hooks.md).",
-    "longshore.recipes": "Short ways made of all this: [recipes](recipes.md).",
     "longshore.resources": "What `app.resources` is: [resources](hooks.md#resources).",
     "longshore.recipes": "Short ways to what other systems offer: [recipes](recipes.md).",
     "longshore.testing": "For tests of applications: [testing](testing.md).",
