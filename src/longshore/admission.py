@@ -9,6 +9,7 @@ from msgspec.structs import replace
 
 from longshore.application import Application
 from longshore.bonding import Enqueued as Answer
+from longshore.bonding import check_alone
 from longshore.enqueuing import check_call, enqueue_calls
 from longshore.errors import LongshoreError, Refused
 from longshore.hooks import Enqueued, Enqueuing, Payload
@@ -50,6 +51,7 @@ def admit(app: Gate, call: Call[Any]) -> Call[Any]:
 async def aenqueue(app: Gate, call: Call[Any]) -> str:
     """Stores a job for one call together with those that come at the same time, and gives its id."""
     check_call(call)
+    check_alone(call)
     (admitted,) = await afinish(_admitted(app, [call]))
     identity = await app.awaiting.enqueue(admitted)
     await afinish(_told(app, [admitted], [identity]))

@@ -206,6 +206,18 @@ class Plan:
         return list(done)
 
 
+def check_alone(call: Call[Any]) -> None:
+    """Refuses a call that is to be stored by itself and names other calls as parents.
+
+    Raises:
+        InvalidValue: it does.
+    """
+    if call.options.bonds is not None and any(isinstance(parent, Call) for parent in call.options.bonds.after):
+        raise InvalidValue(
+            f"{call!r} names calls as parents, so it must be stored together with them: give all to enqueue_many"
+        )
+
+
 def chained(calls: Sequence[Call[Any]]) -> list[Call[Any]]:
     """The same calls, each with the one before it as another parent."""
     links: list[Call[Any]] = []

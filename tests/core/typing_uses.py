@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import assert_type
+from typing import Any, assert_type
 
 from msgspec import Struct
 
@@ -19,11 +19,13 @@ from longshore import (
     Features,
     Fetch,
     FetchedJob,
+    Group,
     Job,
     JobInfo,
     Linear,
     Lock,
     Longshore,
+    Parent,
     Progress,
     Replies,
     Reply,
@@ -121,6 +123,22 @@ def of_options() -> None:
     resize.options(delay="5s")  # E: arg-type
     resize.options(at=5)  # E: arg-type
     resize.options(urgency=5)  # E: call-arg
+
+
+def of_bonds(job: Job[int], context: Context) -> None:
+    top = fetch.call("top")
+    resize.options(after=[job, "id", top], lax=True).enqueue(Path("a"), 5)
+    resize.options(after=job, if_parent_fails="wait", key="k", turns=2, group=app.group("g")).enqueue(Path("a"), 5)
+    resize.options(on_success=top, on_failure=top, on_end=quiet.call()).enqueue(Path("a"), 5)
+    assert_type(app.chain(top, fetch.call("next")), list[Job[Any]])
+    assert_type(app.group("g").enqueue(top), Job[bytes])
+    assert_type(app.group(then=top), Group)
+    assert_type(context.parents(), list[Parent])
+    resize.options(after=5)  # E: arg-type
+    resize.options(if_parent_fails="forget")  # E: arg-type
+    resize.options(key=7)  # E: arg-type
+    resize.options(on_end=quiet)  # E: arg-type
+    app.chain(fetch)  # E: arg-type
 
 
 def of_jobs(job: Job[int]) -> None:

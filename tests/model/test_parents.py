@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from collections.abc import Callable
 from typing import Any
@@ -248,6 +249,18 @@ class TestBulk:
         with pytest.raises(InvalidValue, match="a call that is not in it"):
             yard.app.enqueue_many(calls)
         assert yard.app.store.select().jobs == []
+
+    def test_on_an_event_loop_a_call_that_comes_alone_names_no_other_calls(self, yard: Yard) -> None:
+        """Whether both were gathered into one bulk would be left to chance."""
+
+        async def enqueue() -> None:
+            top = yard.note.call("top")
+            with pytest.raises(InvalidValue, match="give all to enqueue_many"):
+                await yard.app.aenqueue(yard.note.options(after=top).call("child"))
+            jobs = await yard.app.aenqueue_many([top, yard.note.options(after=top).call("child")])
+            assert jobs[1].info().state is State.WAITING
+
+        asyncio.run(enqueue())
 
     def test_calls_that_wait_for_each_other_are_refused(self, yard: Yard) -> None:
         calls = [yard.note.options(id=one, after=other).call("x") for one, other in ("ab", "bc", "ca")]

@@ -6,6 +6,7 @@ from typing import Any
 
 from longshore.admin.acting import Fate, Verdict
 from longshore.admin.foreground import kept_lease, run_and_settle
+from longshore.admin.groups import GroupInfo, shown_groups
 from longshore.admin.limiting import Limiting
 from longshore.contract import HELD, Claim, State, StoredJob
 from longshore.errors import IllegalMove, JobRemoved, UniqueConflict, UnknownTask
@@ -64,6 +65,10 @@ class Admin(Limiting):
             owner: whose hold, as `locks` shows it; None: that which would end first.
         """
         return free_lock(self._store, name, owner)
+
+    def groups(self, name: str | None = None) -> list[GroupInfo]:
+        """The groups that have members or were sealed, by name, or one of them: goes through all members."""
+        return shown_groups(self._store, name)
 
     def _runnable(self, identity: str, *, force: bool) -> StoredJob:
         job = self._stored(identity)

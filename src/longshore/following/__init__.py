@@ -7,11 +7,13 @@ inserts WAITING jobs gives their ids to `look`. All of it is decided here, and m
 from longshore.following.ends import Ended, ended, removed
 from longshore.following.family import descendants
 from longshore.following.follower import STEPS, Follower, follow, look, mend
-from longshore.following.groups import callback_id, complete, seal
+from longshore.following.groups import CALLED, SEALED, callback_id, complete, seal
 from longshore.following.parents import PARENT_FAILED, Fate, fate_of, is_callback
 
 __all__ = [
+    "CALLED",
     "PARENT_FAILED",
+    "SEALED",
     "STEPS",
     "Ended",
     "Fate",

@@ -29,6 +29,8 @@ def ended(before: StoredJob, answer: Answer) -> Ended | None:
     Args:
         before: the job as it stood before the change.
     """
+    if not (answer.releases or before.group is not None or before.key is not None):
+        return None
     if answer.state not in ENDED or answer.outcome not in (Outcome.MOVED, Outcome.REPEATED):
         return None
     # A job that waited held no turn, and so the flag tells nothing of those of its key that stand behind it.

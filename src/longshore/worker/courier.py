@@ -242,6 +242,7 @@ class Courier(Told):
         if self._ledger.undelivered and self._lease.is_valid():
             try:
                 self._ledger.deliver_again()
+                self._ledger.follower.finish()
             except StoreError as error:
                 _log.warning("%d jobs of %s wait for a rescue: %s", len(self._ledger.known), self._lease.holder, error)
 
