@@ -6,22 +6,24 @@ import re
 from collections import defaultdict
 from pathlib import Path
 
+import pytest
 from mypy import api
 
-USES = Path(__file__).parent / "typing_uses.py"
+USES = sorted(Path(__file__).parent.glob("typing_uses*.py"))
 REPOSITORY = Path(__file__).parents[2]
-REPORTED = re.compile(r"typing_uses\.py:(?P<line>\d+): error: .*  \[(?P<code>[a-z-]+)\]$")
+REPORTED = re.compile(r"typing_uses\w*\.py:(?P<line>\d+): error: .*  \[(?P<code>[a-z-]+)\]$")
 EXPECTED = re.compile(r"# E: (?P<codes>.*)$")
 
 
-def expected() -> dict[int, set[str]]:
+def expected(uses: Path) -> dict[int, set[str]]:
     """The kinds of errors by line that the marks ask for."""
-    lines = enumerate(USES.read_text().splitlines(), start=1)
+    lines = enumerate(uses.read_text().splitlines(), start=1)
     return {line: set(match["codes"].split(", ")) for line, text in lines if (match := EXPECTED.search(text))}
 
 
-def test_right_uses_pass_and_each_wrong_one_is_an_error_of_its_kind() -> None:
-    report, trouble, _ = api.run(["--strict", "--config-file", str(REPOSITORY / "pyproject.toml"), str(USES)])
+@pytest.mark.parametrize("uses", USES, ids=lambda uses: uses.stem)
+def test_right_uses_pass_and_each_wrong_one_is_an_error_of_its_kind(uses: Path) -> None:
+    report, trouble, _ = api.run(["--strict", "--config-file", str(REPOSITORY / "pyproject.toml"), str(uses)])
     assert not trouble
     found: defaultdict[int, set[str]] = defaultdict(set)
     for line in report.splitlines():
@@ -29,4 +31,4 @@ def test_right_uses_pass_and_each_wrong_one_is_an_error_of_its_kind() -> None:
         assert match or "error:" not in line, f"an error elsewhere: {line}"
         if match:
             found[int(match["line"])].add(match["code"])
-    assert dict(found) == expected(), report
+    assert dict(found) == expected(uses), report

@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
-from typing import TYPE_CHECKING, Any, Final, Generic, TypeAlias, TypeVar
+from typing import TYPE_CHECKING, Any, Final, Generic, Protocol, TypeVar
 
 from longshore import plugins
 from longshore.errors import ConfigurationError
@@ -16,12 +16,8 @@ if TYPE_CHECKING:
     from longshore.context import Context
     from longshore.worker.worker import Worker
 
-E = TypeVar("E")
+E_contra = TypeVar("E_contra", contravariant=True)
 F = TypeVar("F", bound=Callable[..., Any])
-Hook: TypeAlias = Callable[[E], Awaitable[None] | None]
-CallNext: TypeAlias = Callable[[], Any]
-"""Calls what a middleware wraps, and gives its result; within an ``async def`` one, something to await."""
-Middleware: TypeAlias = "Callable[[Context, CallNext], Any]"
 
 GROUP: Final = "longshore.hooks"
 _TASK_POINTS: Final = (
@@ -38,6 +34,24 @@ _TASK_POINTS: Final = (
 )
 _RUN_POINTS: Final = ("deserialize", "pre_work", "middleware", "post_work")
 _WORKER_POINTS: Final = ("worker_start", "worker_stop", "worker_idle", "worker_busy")
+
+
+class Hook(Protocol[E_contra]):
+    """A function that is told what happens, plain or ``async def``."""
+
+    def __call__(self, event: E_contra, /) -> Awaitable[None] | None: ...
+
+
+class CallNext(Protocol):
+    """Calls what a middleware wraps, and gives its result; within an ``async def`` one, something to await."""
+
+    def __call__(self) -> Any: ...
+
+
+class Middleware(Protocol):
+    """A function that wraps the call of a task, plain or ``async def``; what it gives is the result of the run."""
+
+    def __call__(self, context: Context, call_next: CallNext, /) -> Any: ...
 
 
 class Functions(Generic[F]):

@@ -110,4 +110,6 @@ async def _in_own_thread(layer: Middleware, context: Context, call_next: Callabl
         for future in asked:
             future.cancel()
         await asyncio.wait([ended])
+        if not ended.cancelled():
+            ended.exception()  # Else it is reported as one that nobody has seen.
         raise
