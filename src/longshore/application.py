@@ -75,5 +75,8 @@ class Application(Protocol):
     def enqueue_many(self, calls: Iterable[Call[Any]], *, tx: Any = None) -> list[Job[Any]]:
         """Stores any number of jobs at once."""
 
+    def admit(self, call: Call[Any]) -> Call[Any]:
+        """The call as its hooks leave it."""
+
     def result_codec(self, task: str) -> TypedCodec[Any]:
         """How results of a task are stored, and read."""

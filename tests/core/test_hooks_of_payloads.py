@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from core.echo import arguments_of, register_echo
-from longshore import Longshore
+from longshore import Every, Longshore
 from longshore.codecs import JSON, Encrypted, new_key
 from longshore.contract import Where
 from longshore.errors import InvalidValue
@@ -86,3 +86,28 @@ def test_a_call_in_a_codec_that_never_writes_the_same_twice_can_be_changed(targe
         assert echo.options(id="mine").enqueue("a") == job
         app.worker().run(until_empty=True)
         assert job.result(timeout=5) == "a!"
+
+
+def test_what_a_schedule_enqueues_went_past_the_hooks_when_it_was_declared(app: Longshore) -> None:
+    @app.hooks.pre_enqueue
+    def change(event: Enqueuing) -> None:
+        event.arguments["word"] += "!"
+
+    @app.hooks.serialize
+    def sign(payload: Payload) -> None:
+        payload.data = b"signed:" + payload.data
+
+    @app.hooks.deserialize
+    def check(payload: Payload) -> None:
+        assert payload.data.startswith(b"signed:")
+        payload.data = payload.data.removeprefix(b"signed:")
+
+    echo = app.tasks["echo"]
+    app.schedule("declared", Every(3600), echo.call("a"))
+    app.admin.schedules.put("put", Every(3600), echo.call("b"))
+    app.admin.schedules.put("changed", Every(3600), echo.call("c"))
+    app.admin.schedules.change("changed", call=echo.call("d"))
+    app.worker().run(until_empty=True)
+    jobs = [app.admin.schedules.run_now(name) for name in ("declared", "put", "changed")]
+    app.worker().run(until_empty=True)
+    assert [job and job.result(timeout=5) for job in jobs] == [["a!", 1], ["b!", 1], ["d!", 1]]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
 from typing import Any, Final, TypeVar, overload
 
@@ -26,7 +27,7 @@ GRACE: Final = 60.0
 CATCH_UP: Final = 100
 
 
-class Scheduling:
+class Scheduling(ABC):
     """The part of an application that declares schedules.
 
     Attributes:
@@ -34,6 +35,10 @@ class Scheduling:
     """
 
     schedules: dict[str, Schedule]
+
+    @abstractmethod
+    def admit(self, call: Call[Any]) -> Call[Any]:
+        """The call as the application's hooks leave it."""
 
     @overload
     def schedule(
@@ -102,8 +107,10 @@ class Scheduling:
         check_name(name)
         if name in self.schedules:
             raise ConfigurationError(f"a schedule named {name!r} is declared already: give name= to one of the two")
-        schedule = schedule_of(when, call, missed=missed, grace=grace, most=most)
-        self.schedules[name] = replace(schedule, declaration=schedule.digest())
+        declared = schedule_of(when, call, missed=missed, grace=grace, most=most)
+        # Hooks may put in what is another each time: they are no part of what is declared.
+        schedule = schedule_of(when, self.admit(call), missed=missed, grace=grace, most=most)
+        self.schedules[name] = replace(schedule, declaration=declared.digest())
 
 
 def write_declared(store: Guard, declared: Mapping[str, Schedule]) -> None:

@@ -116,7 +116,7 @@ class Schedules:
             InvalidValue: something is not of the form that is needed; nothing was stored.
         """
         check_name(name)
-        new = schedule_of(when, call, missed=missed, grace=grace, most=most)
+        new = schedule_of(when, self._app.admit(call), missed=missed, grace=grace, most=most)
         now = self._store.now()
 
         return _info(self._app, name, self._write(name, lambda old: new.in_place_of(old, now)) or new)
@@ -139,7 +139,7 @@ class Schedules:
         rule = rule_of(missed=missed, grace=grace, most=most)
         parts = {
             "when": when if when is UNSET else as_when(when),
-            "job": call if call is UNSET else job_of(call),
+            "job": call if call is UNSET else job_of(self._app.admit(call)),
             **rule,
         }
         given = {part: value for part, value in parts.items() if value is not UNSET}
