@@ -5,12 +5,13 @@ from __future__ import annotations
 import asyncio
 import threading
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from longshore import Context, Discard, Fixed, Job, Longshore, Retry, RetryIn, Snooze, State
+from longshore import Context, Discard, Features, Fixed, Job, Longshore, Retry, RetryIn, Snooze, State
 from longshore.hooks import Settled, Starting, Worked
 from longshore.testing.clock import ManualClock
 from longshore.testing.faults.cut import Moment
@@ -265,6 +266,26 @@ def test_a_snoozed_or_cancelled_run_fires_none(timed: Longshore) -> None:
     work(timed)
     assert (snoozed.info().state, cancelled.info().state) == (State.PENDING, State.CANCELLED)
     assert told == []
+
+
+def test_who_completes_in_a_transaction_has_succeeded_when_it_commits(app: FaultyApp) -> None:
+    if Features.TRANSACTIONS not in app.store.features:
+        pytest.skip("this store has no transactions")
+    told: list[tuple[str, str, object]] = []
+    for point in ("on_retry", "on_success", "on_failure"):
+        getattr(app.hooks, point)(lambda settled, point=point: told.append((point, settled.job_id, settled.result)))
+
+    @app.task(retry=ONCE)
+    def complete(context: Context, commits: bool) -> int:
+        with suppress(ZeroDivisionError), app.transaction() as tx:
+            context.complete(7, tx=tx)
+            if not commits:
+                raise ZeroDivisionError
+        return 0
+
+    good, bad = complete.enqueue(True), complete.enqueue(False)
+    work(app, slots=1)
+    assert told == [("on_success", good.id, 7), ("on_failure", bad.id, None)]
 
 
 def test_a_void_run_fires_none(app: FaultyApp, gate: Gate) -> None:
