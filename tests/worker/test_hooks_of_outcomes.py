@@ -66,7 +66,9 @@ def test_a_snoozed_or_cancelled_run_fires_none(timed: Longshore) -> None:
     @timed.task
     def go_on_after_cancel(context: Context) -> None:
         timed.admin.cancel(context.job_id)
-        raise ValueError("later")
+        pause = threading.Event()
+        while True:  # Until it is interrupted.
+            pause.wait(0.01)
 
     snoozed, cancelled = snooze.enqueue(), go_on_after_cancel.enqueue()
     work(timed)
