@@ -74,7 +74,7 @@ def show(
     if result is not None:
         print(f"result: {result}")
     for name, value in plain(job).items():
-        if name != "attempts" and value not in (None, {}):
+        if name != "attempts" and value not in (None, {}, []):
             print(f"{name}: {text(value)}")
     for attempt in job.attempts:
         print(f"attempt {attempt.attempt}: {attempt.outcome}: {text(attempt.error)}")
