@@ -303,7 +303,7 @@ class Context(Generic[S_contra]):
 
     def _telling(self) -> Voice:
         if self._voice is None:
-            self._voice = Voice(self._app.post, self._job)
+            self._voice = self._app.post.voice_of(self._job)
         return self._voice
 
     def _message(self, value: S_contra) -> bytes:

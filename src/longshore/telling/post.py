@@ -12,7 +12,7 @@ from typing import Final
 
 from msgspec import Struct
 
-from longshore.contract import SECOND, Answer, Fields, Outcome, Write
+from longshore.contract import SECOND, Answer, Fields, Outcome, StoredJob, Write
 from longshore.errors import StoreError
 from longshore.guard import Guard
 from longshore.info import told_topic
@@ -53,8 +53,14 @@ class Post:
         self._news = threading.Condition()
         self._letters: list[Letter] = []
         self._voices: set[Voice] = set()
+        self._by_run: dict[tuple[str, int], Voice] = {}
         self._thread: threading.Thread | None = None
         self._is_closing = False
+
+    def voice_of(self, job: StoredJob) -> Voice:
+        """The voice of the run that holds the job: one, however many threads of it ask at once."""
+        with self._news:
+            return self._by_run.setdefault((job.id, job.generation), Voice(self, job))
 
     def take(self, voice: Voice, *, reply: bytes | None = None, fields: Fields | None = None) -> Future[None]:
         """Stores a reply or fields, at once or with the next trip; done when they are stored."""
@@ -81,6 +87,7 @@ class Post:
     def leave(self, voice: Voice) -> None:
         """A run is over."""
         with self._news:
+            self._by_run.pop((voice.job.id, voice.job.generation), None)
             self._over(voice)
 
     def close(self) -> None:
