@@ -82,7 +82,7 @@ class TestHolding:
                 clock.advance(5)
             else:
                 lock.release()
-                assert timed.store.read(KIND) == [], "a name that nobody holds leaves something"
+            assert timed.store.read(KIND) == [], "a name that nobody holds leaves something"
         assert tokens == sorted(set(tokens)), tokens
 
     def test_whether_it_is_taken_can_be_asked_without_taking_it(self, app: Longshore) -> None:

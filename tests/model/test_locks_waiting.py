@@ -102,7 +102,7 @@ class TestWaiting:
             assert line_of(app) == 0
             lock.extend()
 
-    def test_a_free_lock_costs_five_calls_and_a_taken_one_few(self, app: Longshore) -> None:
+    def test_a_free_lock_costs_three_calls_each_way_and_a_taken_one_two(self, app: Longshore) -> None:
         pier = Pier(app)
         with Lock(pier, "a"):
             pass

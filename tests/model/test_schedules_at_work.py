@@ -16,7 +16,7 @@ import pytest
 
 from longshore import Context, Every, Longshore
 from longshore.contract import SECOND, Write
-from longshore.durations import instant
+from longshore.durations import instant, moment
 from longshore.guard import Guard
 from longshore.processes.supervisor import Supervisor
 from longshore.schedules.stored import KIND, read_each, schedule_of, tick_id
@@ -54,16 +54,19 @@ def tick_of(identity: str) -> int:
 
 class TestInTime:
     def test_a_tick_is_made_within_milliseconds(self, app: Longshore) -> None:
-        app.schedule("a", Every(0.25), app.call_by_name("beat"), missed="all")
+        app.schedule("a", Every(0.1), app.call_by_name("beat"), missed="all")
         with app.worker():
-            late = [stored - tick_of(identity) for identity, stored in await_ticks(app, "a", 6)]
+            late: list[int] = []
+            # On a busy machine some are later than that.
+            while len(late) < 100 and min(late, default=SECOND) >= 0.05 * SECOND:
+                late = [stored - tick_of(identity) for identity, stored in await_ticks(app, "a", len(late) + 3)]
         assert min(late) >= 0, "a tick came before its time"
         assert min(late) < 0.05 * SECOND, f"ticks were late by {[each / 1000 for each in late]} ms"
 
     def test_its_job_runs_at_once(self, app: Longshore) -> None:
         ran = threading.Event()
 
-        @app.schedule(Every(0.5))
+        @app.schedule(Every(0.1))
         @app.task
         def beat(context: Context) -> None:
             assert context.job_id.startswith("schedule:beat:")
@@ -74,25 +77,25 @@ class TestInTime:
 
     def test_a_schedule_that_comes_while_workers_run_ticks_at_once(self, app: Longshore) -> None:
         with app.worker(heartbeat=15):
-            app.admin.schedules.put("a", Every(0.25), app.call_by_name("beat"))
+            app.admin.schedules.put("a", Every(0.1), app.call_by_name("beat"))
             await_ticks(app, "a", 2)
-            app.admin.schedules.put("b", Every(0.25), app.call_by_name("beat"))
+            app.admin.schedules.put("b", Every(0.1), app.call_by_name("beat"))
             await_ticks(app, "b", 2)
 
     def test_also_when_the_word_of_it_was_lost(self, app: Longshore) -> None:
-        schedule = schedule_of(Every(0.25), app.call_by_name("beat"), missed="once", grace=60, most=1)
-        with app.worker(heartbeat=0.5, lease=1.5):
+        schedule = schedule_of(Every(0.1), app.call_by_name("beat"), missed="once", grace=60, most=1)
+        with app.worker(heartbeat=0.3, lease=1):
             (place,) = read_each(app.store, ["a"])
             app.store.write([place.write(schedule.anew(app.store.now()))])
             await_ticks(app, "a", 2)
 
     def test_what_is_paused_ticks_no_more_and_what_is_resumed_does(self, app: Longshore) -> None:
         with app.worker():
-            app.admin.schedules.put("a", Every(0.2), app.call_by_name("beat"))
+            app.admin.schedules.put("a", Every(0.1), app.call_by_name("beat"))
             await_ticks(app, "a", 1)
             app.admin.schedules.pause("a")
             made = ticks_of(app, "a")
-            app.admin.schedules.put("b", Every(0.2), app.call_by_name("beat"))
+            app.admin.schedules.put("b", Every(0.1), app.call_by_name("beat"))
             await_ticks(app, "b", 3)
             # A worker that read it just before may have made one more.
             assert len(ticks_of(app, "a")) <= len(made) + 1
@@ -104,7 +107,7 @@ class TestInTime:
             return time.time_ns() // 1000 + HOUR
 
         with Longshore(target, clock=an_hour_ahead) as app, app.worker():
-            app.admin.schedules.put("a", Every(0.25), app.call_by_name("beat"), missed="all")
+            app.admin.schedules.put("a", Every(0.1), app.call_by_name("beat"), missed="all")
             made = await_ticks(app, "a", 3)
         for identity, stored in made:
             assert 0 <= stored - tick_of(identity) < SECOND
@@ -136,11 +139,12 @@ class TestKilled:
 
     @pytest.fixture
     def due(self, shared_target: Any) -> Iterator[Longshore]:
-        """An application with a schedule that is due, once a minute."""
+        """An application with a schedule that has been due for a moment, and will be again in a day."""
         with Longshore(shared_target) as app:
-            schedule = schedule_of(Every(60), app.call_by_name("beat"), missed="once", grace=60, most=1)
             now = app.store.now()
-            app.store.write([read_each(app.store, ["a"])[0].write(schedule.anew(now - 60 * SECOND))])
+            daily = Every(86_400, anchor=moment(now - SECOND))
+            schedule = schedule_of(daily, app.call_by_name("beat"), missed="once", grace=60, most=1)
+            app.store.write([read_each(app.store, ["a"])[0].write(schedule.anew(now - 2 * SECOND))])
             yield app
 
     @pytest.mark.parametrize(
