@@ -10,6 +10,7 @@ from longshore import reference
 from longshore.contract import (
     ATTEMPTS_KEPT,
     ENDED,
+    HELD,
     SECOND,
     Answer,
     Change,
@@ -230,6 +231,20 @@ class UpdatePromises(StoreFixtures):
         assert [move(store, name, State.SUCCEEDED).releases for name in "pq"] == [False, True]
         assert ids(store.select(Where(parents=["q"])).jobs) == ["child"]
         assert ids(store.select(Where(parents=["p"])).jobs) == []
+
+    def test_a_change_of_nothing_tells_how_the_job_stands(self, store: Driver) -> None:
+        """A change without a state and without fields moves nothing, and is answered as its guards hold: so a run
+        learns whether it still holds its job, and whether somebody waits for it."""
+        job = run(store, "a")
+        put(store, new_job("other", awaited=True))
+        before = stored(store, "a")
+        look = Change("a", None, {}, HELD, job.generation, job.holder)
+        answers = store.update([look, Change("other", None, {}), Change("nobody", None, {})])
+        assert outcomes(answers) == [Outcome.MOVED, Outcome.MOVED, Outcome.REFUSED]
+        assert [answer.awaited for answer in answers] == [False, True, False]
+        assert stored(store, "a") == before
+        store.update([settle(job)])
+        assert outcomes(store.update([look])) == [Outcome.REFUSED], "it does not hold the job any more"
 
     def test_a_change_of_nobody_is_refused(self, store: Driver) -> None:
         """A change of an id that is not stored is answered REFUSED without a state."""
