@@ -293,9 +293,16 @@ class TestAtTheSameMoment:
         assert (info.next, info.last) == (moment(Every(7).after(clock())), moment(clock()))
 
     def test_it_was_removed(self, timed: Longshore, clock: ManualClock, due: list[Stored]) -> None:
-        timed.admin.schedules.remove("a")
+        assert timed.admin.schedules.remove("a")
         assert tick(timed.store, due, clock()) == {}
         assert timed.store.read(KIND) == []
+
+    def test_who_removes_it_removes_what_was_seen(self, timed: Longshore, due: list[Stored]) -> None:
+        timed.admin.schedules.change("a", most=5)
+        (stale,) = due
+        assert stale.schedule is not None
+        assert timed.store.write([stale.removal(stale.schedule)]) == [None]
+        assert timed.admin.schedules.get("a") is not None
 
     def test_one_that_cannot_make_its_job_leaves_the_others_alone(
         self, timed: Longshore, clock: ManualClock, beat: Any

@@ -76,7 +76,7 @@ class TestInTime:
             assert ran.wait(PATIENCE)
 
     def test_a_schedule_that_comes_while_workers_run_ticks_at_once(self, app: Longshore) -> None:
-        with app.worker(heartbeat=15):
+        with app.worker(heartbeat=60, lease=180):
             app.admin.schedules.put("a", Every(0.1), app.call_by_name("beat"))
             await_ticks(app, "a", 2)
             app.admin.schedules.put("b", Every(0.1), app.call_by_name("beat"))
@@ -200,6 +200,17 @@ class TestKilled:
         clockwork.work(Guard(line, patience=0))
         assert len(ticks_of(timed, "a")) == 1
         assert timed.admin.schedules.all()[0].last_job == ticks_of(timed, "a")[0][0]
+
+    def test_a_look_that_found_no_store_is_made_again(self, timed: Longshore) -> None:
+        line, now = CountedDriver(timed.store.driver), 0.0
+        clockwork = Clockwork(monotonic=lambda: now)
+        timed.admin.schedules.put("a", Every(60), timed.call_by_name("beat"))
+        line.cut("read", Moment.BEFORE)
+        clockwork.work(Guard(line, patience=0))
+        assert clockwork.due == now + 1
+        now += 1
+        clockwork.work(Guard(line, patience=0))
+        assert clockwork.due == now + 20
 
 
 class TestCost:

@@ -26,7 +26,7 @@ class Made(Struct, frozen=True):
 
     def noted(self, schedule: Schedule | None, now: Instant) -> Schedule | None:
         """The schedule as it stands, with what was made of it; None where it is not there any more."""
-        if schedule is None or schedule.removed:
+        if schedule is None:
             return None
         if self.tick is not None and (schedule.last is None or schedule.last < self.tick):
             schedule = replace(schedule, last=self.tick, last_job=self.job)
