@@ -6,9 +6,11 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
 from longshore import State
 from longshore.holders import end_lease, rescue
+from longshore.limits import read_limits, write_of
 from longshore.testing.faults.cut import Moment
 from worker.faulty import FaultyApp
 from worker.gate import PATIENCE, Gate, say, stop
@@ -38,8 +40,10 @@ def test_tokens_whose_taking_was_not_answered_are_found_in_the_record(
 ) -> None:
     app, _ = apps
     app.admin.limit(task="stop", running=3)
-    with app.worker(slots=5, poll=0.2, heartbeat=20):
+    with app.worker(slots=5, poll=NEVER, heartbeat=20):
         app.line.await_calls("claim", 1)
+        while app.admin.limits()[0].taken:
+            assert gate.nobody_arrives(within=0.02)
         app.line.cut("write", moment)
         jobs = app.enqueue_many([stop(app, "on")] * 6)
         assert [gate.arrived() for _ in range(3)] == ["on"] * 3
@@ -68,8 +72,7 @@ def test_tokens_of_a_claim_whose_answer_was_lost_are_used_again(apps: list[Fault
 def test_tokens_that_were_freed_without_a_wake_up_are_found_at_the_poll_time(apps: list[FaultyApp], gate: Gate) -> None:
     app, other = apps
     app.admin.limit(task="stop", running=1)
-    with app.worker(slots=1, poll=NEVER, heartbeat=20), other.worker(slots=1, poll=0.5, heartbeat=20):
-        # Each has a queue of its own, so that it must be the one that waits who finds the token.
+    with app.worker(slots=1, poll=0.5, heartbeat=20), other.worker(slots=1, poll=0.5, heartbeat=20):
         first = app.enqueue(stop(app, "first"))
         assert gate.arrived() == "first"
         second = app.enqueue(stop(app, "second"))
@@ -124,3 +127,16 @@ def test_who_takes_tokens_strikes_the_share_of_one_that_was_rescued(apps: list[F
         assert gate.arrived() == "on", "at once: its heartbeat is far away"
     other.line.mend()
     dead.stop(drain=0)
+
+
+def test_the_share_of_one_that_died_without_a_job_is_struck_too(apps: list[FaultyApp], gate: Gate) -> None:
+    app = apps[0]
+    app.admin.limit(task="stop", running=1)
+    (limit,) = read_limits(app.store)
+    dead = replace(limit.stored, shares={"dead.1": 1}, waiting=("dead.2",))
+    assert app.store.write([write_of(limit, dead)]) != [None]
+    with app.worker(slots=1, poll=NEVER, lease=1.2, heartbeat=0.3):
+        app.enqueue(stop(app, "on"))
+        assert gate.arrived() == "on"
+        assert app.admin.limits()[0].waiting == 0
+        gate.open()

@@ -37,11 +37,12 @@ def test_with_all_slots_full_of_long_jobs_urgent_ones_begin(app: Longshore, gate
     with app.worker(slots=2, spare=2, spare_priority=5, poll=NEVER, heartbeat=20):
         app.enqueue_many([stop(app, "long")] * 4)
         assert [gate.arrived(), gate.arrived()] == ["long"] * 2
-        app.task_named("stop").options(priority=4).enqueue(word="not urgent enough")
+        waits = app.task_named("stop").options(priority=4).enqueue(word="not urgent enough")
         assert gate.nobody_arrives(within=0.2)
         app.enqueue_many([urgent.call(word=f"urgent {number}") for number in range(3)])
         assert {gate.arrived(), gate.arrived()} == {"urgent 0", "urgent 1"}
         assert gate.nobody_arrives(within=0.2), "there are two spare slots and no third"
+        assert {job.id for job in app.store.each() if job.id == waits.id and job.generation}.isdisjoint({waits.id})
         gate.open()
         assert gate.arrived() == "urgent 2"
 

@@ -38,7 +38,6 @@ class Allotment:
         self.limit = limit
         self.is_stale = False
         self.is_short = False
-        self._has_struck = False
         self._lacks_share = False
         self._runs: set[Run] = set()
         self._grants = Grants()
@@ -130,14 +129,13 @@ class Allotment:
     def was_read(self, limit: ReadLimit, now: float) -> None:
         """The record as it is now."""
         self.limit = limit
-        self.is_stale = self._has_struck = False
+        self.is_stale = False
         self._read_at = now
 
     def strike(self, dead: Collection[str]) -> None:
         """These have lost their tokens with their leases."""
         if self.limit.stored.parties.intersection(dead):
             self.limit = replace(self.limit, stored=self.limit.stored.without(dead))
-            self._has_struck = True
 
     # What is asked for.
 
@@ -159,14 +157,14 @@ class Allotment:
 
     def differs(self, proposal: Proposal) -> bool:
         """Whether something is to be written."""
-        return self._has_struck or proposal.stored != self.limit.stored
+        return proposal.stored != self.limit.stored
 
     def was_written(self, proposal: Proposal, version: int, asking: Asking) -> bool:
         """The record is as it was proposed; tells whether others have something to look for."""
         holder, before, after = asking.holder, self.limit.stored, proposal.stored
         had, has = before.shares.get(holder, 0), after.shares.get(holder, 0)
         self.limit = replace(self.limit, stored=after, version=version)
-        self.is_stale = self._has_struck = False
+        self.is_stale = False
         if has and not had:
             self._turn_ends = asking.monotonic + TURN
         gave = has < had and has_rivals(after, holder)
