@@ -85,6 +85,8 @@ class TestInTime:
     def test_also_when_the_word_of_it_was_lost(self, app: Longshore) -> None:
         schedule = schedule_of(Every(0.1), app.call_by_name("beat"), missed="once", grace=60, most=1)
         with app.worker(heartbeat=0.3, lease=1):
+            app.admin.schedules.put("before", Every(0.1), app.call_by_name("beat"))
+            await_ticks(app, "before", 1)
             (place,) = read_each(app.store, ["a"])
             app.store.write([place.write(schedule.anew(app.store.now()))])
             await_ticks(app, "a", 2)
