@@ -67,8 +67,9 @@ def in_line(app: Longshore, *names: str) -> Iterator[list[str]]:
 
 class TestWaiting:
     def test_who_waits_goes_in_when_another_goes_out(self, app: Longshore) -> None:
-        took = []
-        for _ in range(3):
+        took: list[float] = []
+        # On a busy machine it may take longer than that to be woken.
+        while len(took) < 10 and min(took, default=1) >= 0.5:
             lock = app.lock("a")
             lock.acquire()
             with in_line(app, "x"):
