@@ -171,7 +171,11 @@ class Job(Generic[R]):
             async with asyncio.timeout(seconds):
                 ended = await self._app.awaiting.ends.of(self.id)
         except TimeoutError:
-            raise NotReady(f"job {self.id} has not ended within {timeout}") from None
+            ended, _ = await self._aread()  # With a timeout of 0 nobody has looked yet.
+            if ended.state not in ENDED:
+                raise NotReady(
+                    f"job {self.id} is {ended.state.name.lower()} and has not ended within {timeout}"
+                ) from None
         if ended is None:
             raise self._removed()
         return ended

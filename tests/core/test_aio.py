@@ -217,6 +217,13 @@ class TestResult:
         with app.worker(slots=1):
             assert asyncio.run(main()) == 8
 
+    def test_who_does_not_wait_is_told_of_an_end_all_the_same(self, app: Longshore, double: Any) -> None:
+        ended, pending = double.enqueue(4), double.options(delay=LONG).enqueue(4)
+        app.worker().run(until_empty=True)
+        assert asyncio.run(ended.aresult(0)) == 8
+        with pytest.raises(NotReady, match="is pending"):
+            asyncio.run(pending.aresult(0))
+
     def test_many_wait_by_one_thread_which_then_ends(self, app: Longshore, double: Any, counted: CountingGuard) -> None:
         jobs = [double.enqueue(number) for number in range(40)]
 
@@ -229,7 +236,7 @@ class TestResult:
         assert asyncio.run(main()) == [2 * number for number in range(40)] * 2
         assert len(set(counted.listened)) == 1
         for thread in threading.enumerate():
-            if thread.name == "longshore-ends":
+            if thread.name == "longshore-watch":
                 thread.join(LONG)
                 assert not thread.is_alive()
 
@@ -273,7 +280,7 @@ class TestResult:
         async def main() -> None:
             job = await double.aenqueue(1)
             for ask in (job.aresult, job.await_):
-                with pytest.raises(NotReady, match=f"job {job.id} has not ended within 0.05"):
+                with pytest.raises(NotReady, match=f"job {job.id} is pending and has not ended within 0.05"):
                     await ask(0.05)
 
         asyncio.run(main())
