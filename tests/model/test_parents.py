@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 import pytest
 
-from longshore import Job, Longshore, State
+from longshore import Context, Job, Longshore, Retry, State
 from longshore.contract import Change, Claim, IfParentFails, NewJob, Where
 from longshore.enqueuing import enqueue_calls
 from longshore.following import PARENT_FAILED
@@ -60,6 +60,21 @@ class TestOrder:
         child = yard.gather.options(after=[bad, good, "nobody"], lax=True).enqueue()
         yard.work()
         assert child.result() == ["ValueError: bad sank", "good", None]
+
+    def test_a_new_job_in_place_of_a_failed_child_sees_them_too(self, yard: Yard) -> None:
+        parent = yard.note.enqueue("parent")
+
+        @yard.app.task(retry=Retry(max_attempts=1))
+        def sink(context: Context) -> None:
+            raise ValueError(context.parents()[0].result)
+
+        child = sink.options(after=parent).enqueue()
+        yard.work()
+        (fate,) = yard.app.admin.enqueue_failed(child.id)
+        assert fate.new_id is not None
+        assert yard.app.job(fate.new_id).info().state is State.PENDING
+        yard.work()
+        assert yard.app.job(fate.new_id).info().error == "ValueError: parent"
 
     def test_parents_that_have_ended_before_hold_up_nobody(self, yard: Yard) -> None:
         parent = yard.note.enqueue("parent")

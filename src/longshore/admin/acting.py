@@ -378,6 +378,8 @@ def _in_place_of(job: StoredJob, identity: str) -> NewJob:
         group=job.group,
         key=job.key,
         turns=job.turns,
+        parents=job.parents,
+        lax=bool(job.parents),
         notes={key: value for key, value in job.notes.items() if key != ENQUEUED_AGAIN},
     )
 
