@@ -65,10 +65,10 @@ class TestOrder:
         parent = yard.note.enqueue("parent")
 
         @yard.app.task(retry=Retry(max_attempts=1))
-        def sink(context: Context) -> None:
+        def sink_too(context: Context) -> None:
             raise ValueError(context.parents()[0].result)
 
-        child = sink.options(after=parent).enqueue()
+        child = sink_too.options(after=parent).enqueue()
         yard.work()
         (fate,) = yard.app.admin.enqueue_failed(child.id)
         assert fate.new_id is not None
