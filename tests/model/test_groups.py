@@ -177,20 +177,6 @@ class TestSealing:
         assert repr(Group(app, "g")) == "<Group g>"
 
 
-def test_operators_see_them(freight: Freight) -> None:
-    admin = freight.app.admin
-    freight.members(2)
-    freight.app.group("empty").seal(freight.then)
-    (shown,) = admin.groups("freight")
-    assert (shown.sealed, shown.called, shown.members) == (False, False, {State.PENDING: 2})
-    freight.group.seal(freight.then)
-    assert [(group.name, group.sealed, group.called) for group in admin.groups()] == [
-        ("empty", True, True),
-        ("freight", True, False),
-    ]
-    assert admin.groups("nobody's") == []
-
-
 class TestOnce:
     def test_two_workers_that_end_the_last_two_at_once(self, freight: Freight) -> None:
         first, second = freight.members(2)

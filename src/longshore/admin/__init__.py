@@ -6,6 +6,8 @@ foreground; users hold it as ``app.admin``.
 
 from longshore.admin.acting import Fate, Verdict
 from longshore.admin.admin import Admin
+from longshore.admin.groups import GroupInfo
+from longshore.admin.limiting import QueueInfo
 from longshore.admin.reading import JobPage
 from longshore.admin.values import Failure, FailurePage, HeldJob, Stats, Unserved, WorkerInfo
 from longshore.history import Hour
@@ -17,11 +19,13 @@ __all__ = [
     "Failure",
     "FailurePage",
     "Fate",
+    "GroupInfo",
     "HeldJob",
     "Hour",
     "JobPage",
     "Limit",
     "PausedQueue",
+    "QueueInfo",
     "Stats",
     "Unserved",
     "Verdict",

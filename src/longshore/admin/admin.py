@@ -6,7 +6,7 @@ from typing import Any
 
 from longshore.admin.acting import Fate, Verdict
 from longshore.admin.foreground import kept_lease, run_and_settle
-from longshore.admin.groups import GroupInfo, shown_groups
+from longshore.admin.groups import GroupInfo, shown_group, shown_groups
 from longshore.admin.limiting import Limiting
 from longshore.contract import HELD, Claim, State, StoredJob
 from longshore.errors import IllegalMove, JobRemoved, UniqueConflict, UnknownTask
@@ -66,9 +66,17 @@ class Admin(Limiting):
         """
         return free_lock(self._store, name, owner)
 
-    def groups(self, name: str | None = None) -> list[GroupInfo]:
-        """The groups that have members or were sealed, by name, or one of them: goes through all members."""
-        return shown_groups(self._store, name)
+    def groups(self, *, ended: bool = False) -> tuple[GroupInfo, ...]:
+        """The groups of which a member has not ended, or that are about to call back, by name.
+
+        Args:
+            ended: also those of which every member has ended: this goes through all members that are stored.
+        """
+        return shown_groups(self._store, ended=ended)
+
+    def group(self, name: str) -> GroupInfo | None:
+        """How far one group has come; None: nothing of it is stored."""
+        return shown_group(self._store, name)
 
     def _runnable(self, identity: str, *, force: bool) -> StoredJob:
         job = self._stored(identity)

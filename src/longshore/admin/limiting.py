@@ -2,12 +2,29 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from datetime import datetime
+
+from msgspec import Struct
+
 from longshore import pauses
 from longshore.admin.acting import Acting
 from longshore.admin.reading import Several, texts
+from longshore.contract import State
 from longshore.durations import Seconds
 from longshore.limits import Limit, Rule, read_limits, remove_limit, rule_of, set_limit, shown, subject_of
 from longshore.pauses import PausedQueue
+
+
+class QueueInfo(Struct, frozen=True, kw_only=True):
+    """A queue that has jobs, is paused, or limited."""
+
+    name: str
+    jobs: Mapping[State, int]
+    """How many are in each state."""
+    paused: datetime | None
+    """Since when nothing of it begins; None: it is not paused."""
+    limit: Limit | None
 
 
 class Limiting(Acting):
@@ -66,3 +83,17 @@ class Limiting(Acting):
     def paused_queues(self) -> tuple[PausedQueue, ...]:
         """The queues that are paused, and since when."""
         return tuple(pauses.paused(self._store))
+
+    def queues(self) -> tuple[QueueInfo, ...]:
+        """The queues that have jobs, are paused or limited, by name."""
+        counts, still = self.counts(), {each.queue: each.since for each in self.paused_queues()}
+        limits = {limit.queue: limit for limit in self.limits() if limit.queue is not None}
+        return tuple(
+            QueueInfo(
+                name=name,
+                jobs=counts.get(name) or dict.fromkeys(State, 0),
+                paused=still.get(name),
+                limit=limits.get(name),
+            )
+            for name in sorted({*counts, *still, *limits})
+        )

@@ -9,6 +9,7 @@ from typing import Any, Final, TypeVar
 
 from msgspec import Struct
 
+from longshore.admin.telling import shown_replies
 from longshore.admin.values import Failure, FailurePage, HeldJob, Stats, Unserved, WorkerInfo
 from longshore.application import Application
 from longshore.contract import HELD, By, Duration, Order, Record, State, StoredJob, Where
@@ -19,7 +20,9 @@ from longshore.history import Hour, last_hours
 from longshore.holders import KIND as HOLDER
 from longshore.holders import HolderRecord, holder_of
 from longshore.info import JobInfo, attempt_of, info_of
+from longshore.locks import shown_locks
 from longshore.pauses import paused
+from longshore.schedules import count_schedules
 from longshore.tasks import shown_call, shown_result
 from longshore.totals import first_use, removed
 
@@ -70,6 +73,14 @@ class Reading:
         """
         job = self._stored(identity)
         return None if job is None else shown_result(self._app.tasks, job)
+
+    def replies(self, identity: str) -> tuple[str, ...] | None:
+        """What a job's last run has said, as people may see it: its last 100 replies; None: there is no such job.
+
+        What secret arguments hold is hidden; all is, where the job's task is not registered.
+        """
+        job = self._stored(identity)
+        return None if job is None else shown_replies(self._app, job)
 
     def jobs(
         self,
@@ -148,7 +159,7 @@ class Reading:
         return counts
 
     def stats(self, *, scheduled: bool = True) -> Stats:
-        """How many jobs there are of each state, how many there ever were, and how many workers.
+        """How many jobs there are of each state, how many there ever were, workers, locks and schedules.
 
         Args:
             scheduled: whether to count what is pending and not due yet, which takes longer than the rest.
@@ -158,6 +169,7 @@ class Reading:
             states[State(state)] += number
         living = {record.key for record, _ in self._holders()}
         busy = {str(holder) for (holder,) in self._store.count(By.HOLDER)} & living
+        ticking, resting = count_schedules(self._store)
         return Stats(
             **{state.name.lower(): number for state, number in states.items()},
             enqueued=sum(states.values()) + removed(self._store),
@@ -166,6 +178,9 @@ class Reading:
             workers=len(living),
             busy_workers=len(busy),
             idle_workers=len(living) - len(busy),
+            locks=len(shown_locks(self._store)),
+            schedules=ticking,
+            paused_schedules=resting,
         )
 
     def history(self) -> tuple[Hour, ...]:

@@ -98,3 +98,8 @@ class Stats(Struct, frozen=True, kw_only=True):
     workers: int
     busy_workers: int
     idle_workers: int
+    locks: int
+    """Locks that are held or waited for."""
+    schedules: int
+    """Those that tick."""
+    paused_schedules: int

@@ -8,6 +8,6 @@ from longshore.schedules.cron import Cron
 from longshore.schedules.declared import Scheduling, write_declared
 from longshore.schedules.every import Every
 from longshore.schedules.operating import ScheduleInfo, Schedules
-from longshore.schedules.stored import Schedule
+from longshore.schedules.stored import Schedule, count_schedules
 
-__all__ = ["Cron", "Every", "Schedule", "ScheduleInfo", "Schedules", "Scheduling", "write_declared"]
+__all__ = ["Cron", "Every", "Schedule", "ScheduleInfo", "Schedules", "Scheduling", "count_schedules", "write_declared"]

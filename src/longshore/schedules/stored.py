@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
 from hashlib import blake2b
 from typing import Any, Final, Literal, TypeAlias, get_args
 
@@ -224,6 +225,18 @@ def records(store: Guard) -> Iterator[Record]:
         if len(page) < _PAGE:
             return
         after = page[-1].key
+
+
+def count_schedules(store: Guard) -> tuple[int, int]:
+    """How many schedules tick, and how many rest; without those that cannot be read."""
+    ticking = resting = 0
+    for record in records(store):
+        with suppress(Corrupt):
+            schedule = stored_of(record).schedule
+            if schedule is not None and not schedule.removed:
+                ticking += not schedule.paused
+                resting += schedule.paused
+    return ticking, resting
 
 
 def stored_of(record: Record) -> Stored:
