@@ -22,6 +22,11 @@ READING = [
     ("stats",),
     ("history",),
     ("workers",),
+    ("queues", "list"),
+    ("queues", "limits"),
+    ("schedules", "list"),
+    ("groups", "list"),
+    ("locks", "list"),
     ("drivers",),
     ("health", "live"),
 ]
@@ -41,6 +46,7 @@ class TestStats:
         shown = say("stats", "--json").json()
         assert (shown["pending"], shown["workers"], shown["idle_workers"]) == (3, 1, 1)
         assert (shown["enqueued"], shown["since"][10]) == (3, "T")
+        assert (shown["locks"], shown["schedules"], shown["paused_schedules"]) == (0, 0, 0)
         assert shown["queues"]["far"]["pending"] == 1
         assert [(each["task"], each["queue"], each["known"]) for each in shown["unserved"]] == [
             ("strange", "default", False),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shlex
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -11,6 +12,7 @@ from pathlib import Path
 import typer
 from typer.main import get_command
 
+from cli.conftest import Say
 from longshore import Longshore, State
 from longshore.cli.commands import commands
 
@@ -25,10 +27,10 @@ def names(command: object, before: str) -> Iterator[str]:
         yield from names(each, f"{before} {name}")
 
 
-def block(language: str) -> str:
-    found = re.search(rf"^```{language}\n(.*?)^```$", PAGE, re.MULTILINE | re.DOTALL)
-    assert found is not None
-    return found[1]
+def blocks(language: str) -> list[str]:
+    found = re.findall(rf"^```{language}\n(.*?)^```$", PAGE, re.MULTILINE | re.DOTALL)
+    assert found
+    return found
 
 
 def test_the_page_lists_every_command_and_no_other() -> None:
@@ -38,12 +40,22 @@ def test_the_page_lists_every_command_and_no_other() -> None:
 
 
 def test_the_example_does_what_it_says(tmp_path: Path) -> None:
-    tmp_path.joinpath("tasks.py").write_text(block("python"))
-    script = f'longshore() {{ "{sys.executable}" -m longshore "$@"; }}\n{block("sh")}'
-    done = subprocess.run(["sh", "-e"], input=script, cwd=tmp_path, capture_output=True, text=True, timeout=50)
+    tmp_path.joinpath("tasks.py").write_text(blocks("python")[0])
+    script = f'longshore() {{ "{sys.executable}" -m longshore "$@"; }}\n{blocks("sh")[0]}'
+    done = subprocess.run(["sh", "-e"], input=script, cwd=tmp_path, capture_output=True, text=True, timeout=100)
     assert (done.returncode, done.stderr) == (0, "")
     assert "ZeroDivisionError: float division by zero" in done.stdout
     assert done.stdout.endswith("live\n")
     with Longshore(f"sqlite:///{tmp_path}/jobs.db") as app:
         assert app.counts() | {State.SUCCEEDED: 1, State.FAILED: 1, State.CANCELLED: 1} == app.counts()
         assert app.job("half").info().attempt == 2
+
+
+def test_the_example_of_groups_limits_and_schedules_does_what_it_says(app: Longshore, say: Say) -> None:
+    for line in blocks("sh")[1].splitlines():
+        assert say(*shlex.split(line)[1:]).code == 0, line
+    assert app.counts()[State.CANCELLED] == 2
+    assert app.admin.groups(ended=True)[0].called
+    assert app.job("group:thirds:done").info().state is State.PENDING
+    assert [(each.name, each.paused) for each in app.admin.schedules.all()] == [("nightly", True)]
+    assert [limit.running for limit in app.admin.limits()] == [4]

@@ -10,9 +10,14 @@ from longshore import registry
 from longshore.cli import operating
 from longshore.cli.enqueue import enqueue
 from longshore.cli.failures import failures
+from longshore.cli.groups import groups
 from longshore.cli.jobs import jobs
+from longshore.cli.locks import locks
 from longshore.cli.opening import JsonOption
 from longshore.cli.printing import print_json, print_table
+from longshore.cli.queues import queues
+from longshore.cli.schedules import schedules
+from longshore.cli.send import send
 from longshore.cli.top import top
 from longshore.cli.worker import worker
 from longshore.contract import Features
@@ -23,7 +28,11 @@ commands.command()(worker)
 commands.command()(enqueue)
 commands.add_typer(jobs, name="jobs")
 commands.add_typer(failures, name="failures")
-for operation in (operating.stats, operating.history, operating.workers, operating.purge, operating.health, top):
+commands.add_typer(queues, name="queues")
+commands.add_typer(schedules, name="schedules")
+commands.add_typer(groups, name="groups")
+commands.add_typer(locks, name="locks")
+for operation in (operating.stats, operating.history, operating.workers, send, operating.purge, operating.health, top):
     commands.command()(operation)
 
 

@@ -10,11 +10,13 @@ import typer
 from msgspec import UNSET
 
 from longshore.admin import Admin, Fate, Verdict
+from longshore.cli.calls import notes_of
 from longshore.cli.opening import AppOption, JsonOption, UrlOption, opened
 from longshore.cli.printing import plain, print_json, print_table, text
 from longshore.contract import State
 from longshore.errors import ConfigurationError, InvalidValue, LongshoreError
 from longshore.info import JobInfo
+from longshore.progress import Progress
 
 jobs = typer.Typer(no_args_is_help=True, help="Looks at jobs and acts on them.")
 
@@ -66,20 +68,11 @@ def show(
         job, call = found.admin.job(identity), found.admin.call(identity)
         if job is None:
             raise LongshoreError(f"there is no job {identity}")
-        result = found.admin.result(identity)
-    if json:
-        print_json({**plain(job), "call": call, "result": result})
-        return
-    print(f"call: {call}")
-    if result is not None:
-        print(f"result: {result}")
-    for name, value in plain(job).items():
-        if name != "attempts" and value not in (None, {}, []):
-            print(f"{name}: {text(value)}")
-    for attempt in job.attempts:
-        print(f"attempt {attempt.attempt}: {attempt.outcome}: {text(attempt.error)}")
-        if attempt.traceback:
-            print(attempt.traceback.rstrip())
+        result, replies = found.admin.result(identity), found.admin.replies(identity)
+        if json:
+            print_json({**plain(job), "call": call, "result": result, "replies": replies})
+        else:
+            _print_job(job, call, result, replies or ())
 
 
 @jobs.command()
@@ -114,11 +107,12 @@ def cancel(
     task: Tasks = None,
     state: States = None,
     force: Annotated[bool, typer.Option("--force", help="Running ones too, at once.")] = False,
+    subtree: Annotated[bool, typer.Option("--subtree", help="All that wait for them too.")] = False,
     json: JsonOption = False,
 ) -> None:
     """Cancels jobs; a running one is asked to end."""
     filters = _filters(queue, task, state)
-    _act(app, url, ids, filters, json, lambda admin, some: admin.cancel(some, force=force))
+    _act(app, url, ids, filters, json, lambda admin, some: admin.cancel(some, force=force, subtree=subtree))
 
 
 @jobs.command()
@@ -161,26 +155,6 @@ def foreground(
         print(repr(result))
 
 
-def notes_of(given: list[str] | None) -> dict[str, Any] | None:
-    """Notes from ``KEY=JSON``; what is no JSON is a text.
-
-    Raises:
-        InvalidValue: there is no ``=``.
-    """
-    from json import loads
-
-    notes: dict[str, Any] = {}
-    for each in given or ():
-        key, equals, value = each.partition("=")
-        if not equals or not key:
-            raise InvalidValue(f"expected a note as KEY=JSON; got {each!r}")
-        try:
-            notes[key] = loads(value)
-        except ValueError:
-            notes[key] = value
-    return notes or None
-
-
 def print_fates(fates: list[Fate], *, as_json: bool) -> None:
     """Prints what became of each, and exits with 1 if anything was not done."""
     if as_json:
@@ -217,6 +191,29 @@ def _filters(queues: list[str] | None, tasks: list[str] | None, states: list[str
         raise InvalidValue(f"expected a state among {', '.join(named)}; got {', '.join(unknown)}")
     wanted = [named[state] for state in states] if states else None
     return {"queues": queues or None, "tasks": tasks or None, "states": wanted}
+
+
+def _print_job(job: JobInfo, call: str | None, result: str | None, replies: tuple[str, ...]) -> None:
+    print(f"call: {call}")
+    if result is not None:
+        print(f"result: {result}")
+    for name, value in plain(job).items():
+        if name not in ("attempts", "progress") and value not in (None, {}, []):
+            print(f"{name}: {text(value)}")
+    if job.progress is not None:
+        print(f"progress: {_words(job.progress)}")
+    for reply in replies:
+        print(f"reply: {text(reply)}")
+    for attempt in job.attempts:
+        print(f"attempt {attempt.attempt}: {attempt.outcome}: {text(attempt.error)}")
+        if attempt.traceback:
+            print(attempt.traceback.rstrip())
+
+
+def _words(progress: Progress) -> str:
+    of_all = "" if progress.total is None else f" of {progress.total:g}"
+    message = f", {text(progress.message)}" if progress.message else ""
+    return f"{progress.done:g}{of_all}{message}"
 
 
 def _row(job: JobInfo) -> tuple[object, ...]:
