@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import re
 import shlex
-import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
 
+import pytest
 import typer
 from typer.main import get_command
 
@@ -39,14 +39,25 @@ def test_the_page_lists_every_command_and_no_other() -> None:
     assert sorted(listed) == sorted(names(get_command(commands), "longshore"))
 
 
-def test_the_example_does_what_it_says(tmp_path: Path) -> None:
-    tmp_path.joinpath("tasks.py").write_text(blocks("python")[0])
-    script = f'longshore() {{ "{sys.executable}" -m longshore "$@"; }}\n{blocks("sh")[0]}'
-    done = subprocess.run(["sh", "-e"], input=script, cwd=tmp_path, capture_output=True, text=True, timeout=100)
-    assert (done.returncode, done.stderr) == (0, "")
-    assert "ZeroDivisionError: float division by zero" in done.stdout
-    assert done.stdout.endswith("live\n")
-    with Longshore(f"sqlite:///{tmp_path}/jobs.db") as app:
+@pytest.fixture
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """Where the example's module is imported from."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "path", [str(tmp_path), *sys.path])
+    yield tmp_path
+    sys.modules.pop("tasks", None)
+
+
+def test_the_example_does_what_it_says(bare: Say, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder.joinpath("tasks.py").write_text(blocks("python")[0])
+    exported, *commands = blocks("sh")[0].splitlines()
+    monkeypatch.setenv(*exported.removeprefix("export ").split("=", 1))
+    said = [bare(*shlex.split(line)[1:]) for line in commands]
+    assert [(each.code, each.error) for each in said] == [(0, "")] * len(said)
+    shown = "".join(each.out for each in said)
+    assert "ZeroDivisionError: float division by zero" in shown
+    assert shown.endswith("live\n")
+    with Longshore(f"sqlite:///{folder}/jobs.db") as app:
         assert app.counts() | {State.SUCCEEDED: 1, State.FAILED: 1, State.CANCELLED: 1} == app.counts()
         assert app.job("half").info().attempt == 2
 

@@ -30,24 +30,13 @@ def enqueue(
     json: JsonOption = False,
 ) -> None:
     """Stores a job, and prints its id; with the application its arguments are checked."""
+    bonds = {"after": after or (), "lax": lax, "key": key, "group": group}
     with opened(app, url) as found:
         call = call_of(
-            found,
-            app,
-            task,
-            arguments,
-            id=identity,
-            queue=queue,
-            priority=priority,
-            delay=delay,
-            expires=expires,
-            max_attempts=attempts_of(max_attempts),
-            notes=notes_of(note),
-            after=after or (),
-            lax=lax,
-            key=key,
-            group=group,
-        )
+            found, app, task, arguments,
+            id=identity, queue=queue, priority=priority, delay=delay, expires=expires,
+            max_attempts=attempts_of(max_attempts), notes=notes_of(note), **bonds,
+        )  # fmt: skip
         job = found.enqueue(call)
     if json:
         print_json({"id": job.id})
