@@ -59,6 +59,10 @@ def finish(steps: Steps[T], run: Callable[[Awaitable[Any]], Any] = awaited) -> T
         while True:
             try:
                 answer = run(awaitable)
+            except GeneratorExit as error:  # It would mean that the steps are given up.
+                exited = RuntimeError("GeneratorExit was raised")
+                exited.__cause__ = error
+                awaitable = steps.throw(exited)
             except BaseException as error:  # noqa: BLE001 - the steps decide what it means
                 awaitable = steps.throw(error)
             else:

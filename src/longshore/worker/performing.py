@@ -114,15 +114,31 @@ def _through(
     try:
         if run.is_hooked:
             yield from run.admitted(context)
-        result = run.call(context)
+        result = _called(run, context)
+        if isinstance(result, _TaskExit):
+            return None, meant(result.error)
         if inspect.iscoroutine(result):
             result = yield result
         run.check_completed(context)
         return result, None
-    except GeneratorExit:
+    except GeneratorExit:  # These steps are given up; what a task raises of this kind has come another way.
         raise
     except BaseException as error:  # noqa: BLE001 - also SystemExit: a task that exits has failed
         return None, meant(error)
+
+
+class _TaskExit:
+    """What a task raised that means something else to the steps of its run."""
+
+    def __init__(self, error: GeneratorExit) -> None:
+        self.error = error
+
+
+def _called(run: Prepared, context: Context) -> Any:
+    try:
+        return run.call(context)
+    except GeneratorExit as error:
+        return _TaskExit(error)
 
 
 def _log_late(run: Prepared, error: BaseException) -> None:
