@@ -40,11 +40,28 @@ def test_shell_blocks_name_make_targets_that_exist(page: Path) -> None:
             assert line.split()[1] in TARGETS, line
 
 
+def anchors(page: Path) -> set[str]:
+    """What links within a page may name: its headings, as they are shown on the web."""
+    headings = re.findall(r"^#+ (.*)$", page.read_text(), re.MULTILINE)
+    return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
+
+
+def leads_somewhere(page: Path, target: str) -> bool:
+    path, _, anchor = target.partition("#")
+    led = page.parent / path if path else page
+    return led.exists() and (not anchor or anchor in anchors(led))
+
+
 def test_links_between_pages_lead_somewhere() -> None:
     broken = [
         f"{page.name}: {target}"
-        for page in [*PAGES, *ROOT.joinpath("docs").rglob("*.md")]
-        for target in re.findall(r"\]\(([^)#:]+)\)", page.read_text())
-        if not (page.parent / target).exists()
+        for page in [*PAGES, *ROOT.joinpath("docs").rglob("*/*.md")]
+        for target in re.findall(r"\]\(([^):]+)\)", page.read_text())
+        if not leads_somewhere(page, target)
     ]
     assert not broken
+
+
+def test_the_index_leads_to_every_page() -> None:
+    index = ROOT.joinpath("docs", "README.md").read_text()
+    assert not [page.name for page in PAGES if page.name != "README.md" and f"({page.name}" not in index]

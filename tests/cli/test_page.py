@@ -16,7 +16,8 @@ from cli.conftest import Say
 from longshore import Longshore, State
 from longshore.cli.commands import commands
 
-PAGE = Path(__file__).parents[2].joinpath("docs", "command-line.md").read_text()
+DOCS = Path(__file__).parents[2] / "docs"
+PAGE = DOCS.joinpath("command-line.md").read_text()
 
 
 def names(command: object, before: str) -> Iterator[str]:
@@ -37,6 +38,21 @@ def test_the_page_lists_every_command_and_no_other() -> None:
     assert isinstance(commands, typer.Typer)
     listed = re.findall(r"^\| `(longshore [a-z ]+)` \|", PAGE, re.MULTILINE)
     assert sorted(listed) == sorted(names(get_command(commands), "longshore"))
+
+
+def test_pages_name_commands_that_there_are() -> None:
+    assert isinstance(commands, typer.Typer)
+    known = {tuple(name.split()) for name in names(get_command(commands), "longshore")}
+    pages = [*DOCS.glob("*.md"), DOCS.parent / "README.md", DOCS.parent / "CHANGELOG.md"]
+    named = [
+        (page.name, ("longshore", *words.split()))
+        for page in pages
+        for words in re.findall(r"`longshore ([a-z]+(?: [a-z]+)?)", page.read_text())
+    ]
+    groups = {words[:2] for words in known}
+    assert len(named) > 50
+    # After a command stands an argument; a group stands alone.
+    assert not [(page, words) for page, words in named if not {words, words[:2]} & known and words not in groups]
 
 
 @pytest.fixture
