@@ -1,0 +1,1 @@
+"""Longshore on Redis and Valkey."""

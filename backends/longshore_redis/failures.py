@@ -1,0 +1,46 @@
+"""What redis-py raises, as the contract says it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import redis
+
+from longshore.errors import ConfigurationError, Corrupt, SchemaError, StoreFull, Unavailable
+
+_SCHEMA = "LONGSHORE_SCHEMA "
+
+
+@contextmanager
+def translated(place: str) -> Iterator[None]:
+    """Raises the contract's errors in place of the library's; ``place`` is the server, without a password."""
+    try:
+        yield
+    except redis.exceptions.AuthenticationError as error:
+        raise ConfigurationError(f"{place} refuses the user or password: {error}") from error
+    except redis.exceptions.OutOfMemoryError as error:
+        raise StoreFull(f"{place} has no memory left: raise maxmemory, or remove ended jobs ({error})") from error
+    except (redis.exceptions.BusyLoadingError, redis.exceptions.ReadOnlyError) as error:
+        raise Unavailable(f"{place} does not take writes now: {error}", unknown=False) from error
+    except (redis.exceptions.ConnectionError, redis.exceptions.TimeoutError) as error:
+        raise Unavailable(f"{place} did not answer: {error}") from error
+    except redis.exceptions.ResponseError as error:
+        raise _meant(str(error), place) from error
+
+
+def _meant(message: str, place: str) -> Exception:
+    if _SCHEMA in message:
+        found = message.partition(_SCHEMA)[2].split()[0].rstrip(".,")
+        if found == "missing":
+            return SchemaError(f"expected Longshore's schema in {place}, found none: run `longshore migrate`")
+        return SchemaError(f"the schema in {place} needs version {found}, this one is older: update Longshore")
+    if "OOM" in message:
+        return StoreFull(f"{place} has no memory left: raise maxmemory, or remove ended jobs ({message})")
+    if any(sign in message for sign in ("READONLY", "LOADING", "MASTERDOWN", "NOREPLICAS", "CLUSTERDOWN", "BUSY")):
+        return Unavailable(f"{place} does not take writes now: {message}", unknown=False)
+    if "MISCONF" in message:
+        return StoreFull(f"{place} cannot write its file, and takes no writes: {message}")
+    if "NOPERM" in message or "NOAUTH" in message:
+        return ConfigurationError(f"{place} does not permit this user what Longshore needs: {message}")
+    return Corrupt(f"{place} holds what cannot be read: {message}")

@@ -1,0 +1,41 @@
+"""The scripts: one for each method of the contract, with what they share included."""
+
+from __future__ import annotations
+
+import re
+from functools import cache
+from hashlib import sha1
+from importlib.resources import files
+from typing import Any, Final, NamedTuple
+
+import redis
+
+_INCLUDE: Final = re.compile(r"^-- include (.+)$", re.MULTILINE)
+_FOLDER: Final = files("longshore_redis") / "scripts"
+
+
+class Script(NamedTuple):
+    """A script and the name under which a server remembers it."""
+
+    text: str
+    digest: str
+
+
+@cache
+def script(name: str) -> Script:
+    """The whole text of a script, with what it includes in front of it."""
+    text = (_FOLDER / f"{name}.lua").read_text()
+    included = _INCLUDE.search(text)
+    parts = [(_FOLDER / file).read_text() for file in included[1].split()] if included else []
+    whole = "\n".join([*parts, text])
+    # Redis names scripts by this digest; nothing rests on its strength.
+    return Script(whole, sha1(whole.encode(), usedforsecurity=False).hexdigest())
+
+
+def run(client: redis.Redis[bytes], name: str, root: str, *arguments: Any) -> Any:
+    """Runs a script; the server is told the text only when it does not know it, and then has not run it."""
+    known = script(name)
+    try:
+        return client.evalsha(known.digest, 1, root, *arguments)
+    except redis.exceptions.NoScriptError:
+        return client.eval(known.text, 1, root, *arguments)

@@ -1,0 +1,9 @@
+-- Takes due jobs for a holder.
+-- KEYS: the namespace's tag
+-- ARGV: now or '', {claims, holder, limit, max_bytes} in msgpack
+-- Answer: {id, value, …}, ids of expired jobs, time until the next is due or -1, keys examined
+-- include store.lua job.lua standing.lua changing.lua claiming.lua
+need_schema()
+local claimed = claim_all(cmsgpack.unpack(ARGV[2]), time())
+write_tallies()
+return claimed

@@ -1,0 +1,11 @@
+-- Applies changes, then takes jobs.
+-- KEYS: the namespace's tag
+-- ARGV: now or '', {changes, what claim.lua is asked} in msgpack, bytes that changes name by their position…
+-- Answer: the answers of update.lua, those of claim.lua
+-- include store.lua job.lua standing.lua changing.lua claiming.lua
+need_schema()
+local asked, now = cmsgpack.unpack(ARGV[2]), time()
+local answers = update(asked[1], now)
+local claimed = claim_all(asked[2], now)
+write_tallies()
+return {answers, claimed}

@@ -1,0 +1,10 @@
+-- Creates the schema, or brings it up to date.
+-- KEYS: the namespace's tag
+-- ARGV: ''
+-- Answer: the stored version
+-- include store.lua
+if call('EXISTS', root .. 'meta') == 0 then
+  call('HSET', root .. 'meta', 'version', VERSION, 'readable_from', VERSION)
+end
+need_schema()
+return tonumber(call('HGET', root .. 'meta', 'version'))

@@ -1,0 +1,9 @@
+-- Applies each change whose guards hold.
+-- KEYS: the namespace's tag
+-- ARGV: now or '', changes in msgpack, bytes that changes name by their position…
+-- Answer: per change {outcome, state, generation, cancel_asked, awaited, releases}, in msgpack; keys examined
+-- include store.lua job.lua standing.lua changing.lua
+need_schema()
+local answers = update(cmsgpack.unpack(ARGV[2]), time())
+write_tallies()
+return {answers, examined}
