@@ -89,9 +89,7 @@ class Questions:
     def __init__(self, run: Run) -> None:
         self._run = run
 
-    def page(
-        self, where: Where, order: Order, limit: int, after: str | None, each: int | None, *, body: bool
-    ) -> Page:
+    def page(self, where: Where, order: Order, limit: int, after: str | None, each: int | None, *, body: bool) -> Page:
         """What `Driver.select` answers."""
         last = _position(after)
         if each is not None:
@@ -154,9 +152,7 @@ class Questions:
         """All candidates, oldest first, without bodies: those that are asked for are still to be told from others."""
         return self._walk(sources_of(where), where, Order.OLDEST, None)
 
-    def _walk(
-        self, sources: Sources, where: Where, order: Order, last: tuple[str, bytes] | None
-    ) -> Iterator[Found]:
+    def _walk(self, sources: Sources, where: Where, order: Order, last: tuple[str, bytes] | None) -> Iterator[Found]:
         while True:
             found = self._ask(sources, where, order, last, CHUNK, body=False)
             yield found
@@ -193,9 +189,7 @@ class Questions:
             body,
         )
         now, is_all, created, identity, *rest = self._run("select", msgpack.encode(asked))
-        jobs = [
-            seen(rest[at], rest[at + 1], rest[at + 2], body=body) for at in range(0, len(rest), 3)
-        ]
+        jobs = [seen(rest[at], rest[at + 1], rest[at + 2], body=body) for at in range(0, len(rest), 3)]
         return Found(int(now), is_all == 1, (created.decode(), identity) if created else None, jobs)
 
 

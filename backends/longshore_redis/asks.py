@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final
 
 from msgspec import msgpack
 
 from longshore import reference
 from longshore.contract import Change, Claim, NewJob, StoredJob, UniqueScope
-from longshore_redis.layout import NONE, PIECES, POSITION, TEXTS, notes_of, number, packed
+from longshore_redis.layout import NONE, PIECES, POSITION, TEXTS, number, packed, texts_of
 
 _NEW, _DUE_IN, _EXPIRES_IN, _UNIQUE_FOR = 1, 2, 4, 8
 _APART: Final = frozenset({"delay", "notes", "attempt_record"}) | PIECES
@@ -82,7 +82,9 @@ def changes_asked(changes: Iterable[Change], arguments: Arguments) -> list[tuple
 
 def _change_asked(change: Change, arguments: Arguments) -> tuple[Any, ...]:
     fields: dict[str, Any] = dict(change.fields)
-    plain = [part for name, value in fields.items() if name not in _APART for part in (POSITION[name], _plain(name, value))]
+    plain = [
+        part for name, value in fields.items() if name not in _APART for part in (POSITION[name], _plain(name, value))
+    ]
     pieces = [
         part
         for name, value in fields.items()
@@ -102,10 +104,15 @@ def _change_asked(change: Change, arguments: Arguments) -> tuple[Any, ...]:
         fields.get("delay", False),
         arguments.add(fields["attempt_record"]) if "attempt_record" in fields else 0,
         pieces,
-        arguments.add(notes_of(fields["notes"])) if fields.get("notes") else 0,
+        arguments.add(_merging(fields["notes"])) if "notes" in fields else 0,
         "unique_held" in fields or "unique_key" in fields,
         "turn" in fields,
     )
+
+
+def _merging(notes: Mapping[str, Any]) -> bytes:
+    """Notes to merge; an empty text removes one."""
+    return msgpack.encode(dict.fromkeys(notes, "") | texts_of(reference.merged({}, notes)))
 
 
 def _plain(name: str, value: Any) -> Any:

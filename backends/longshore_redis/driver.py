@@ -21,7 +21,6 @@ from longshore.contract import (
     Claimed,
     Clock,
     Driver,
-    Features,
     Inserted,
     Insertion,
     Instant,
@@ -65,7 +64,7 @@ class RedisDriver(Driver):
     handles = ("redis.client.Redis",)
     limits = Limits()
 
-    def __init__(self, client: redis.Redis[bytes], target: Any, options: Options, clock: Clock | None) -> None:
+    def __init__(self, client: redis.Redis, target: Any, options: Options, clock: Clock | None) -> None:
         self.target = target
         self._client = client
         self._clock = clock
@@ -297,9 +296,7 @@ def _inserted(answer: Any) -> Inserted:
 
 
 def _answers(packed: bytes) -> list[Answer]:
-    return [
-        Answer(_OUTCOMES[outcome - 1], _STATES[state], *rest) for outcome, state, *rest in msgpack.decode(packed)
-    ]
+    return [Answer(_OUTCOMES[outcome - 1], _STATES[state], *rest) for outcome, state, *rest in msgpack.decode(packed)]
 
 
 def _record(kind: str, key: bytes, value: bytes) -> Record:

@@ -56,9 +56,10 @@ class Ear:
 class Ears:
     """All listeners of one connection to a store, and the thread that hears for them."""
 
-    def __init__(self, client: redis.Redis[bytes], root: str) -> None:
+    def __init__(self, client: redis.Redis, root: str) -> None:
         self._client = client
         self._root = root
+        self._silent = f"{root}wake:".encode()  # Nobody wakes it; a connection that listens to nothing cannot wait.
         self._process = os.getpid()
         self._lock = threading.Lock()  # Of the three below; nothing is sent while it is held.
         self._sending = threading.Lock()
@@ -103,8 +104,9 @@ class Ears:
         if self._subscriber is not None:
             with contextlib.suppress(redis.exceptions.RedisError, OSError, AttributeError):
                 self._subscriber.connection.disconnect()
-        if self._thread is not None and self._thread is not threading.current_thread():
+        if self._thread is not None:
             self._thread.join()
+            self._subscriber.close()
 
     def _wanted(self) -> set[bytes]:
         return {channel for ear in self._ears for channel in ear.channels}
@@ -112,7 +114,8 @@ class Ears:
     def _subscribe(self, ear: Ear) -> None:
         with self._sending:
             if self._subscriber is None:
-                self._subscriber = self._client.pubsub()
+                self._subscriber = self._client.pubsub()  # type: ignore[no-untyped-call]
+                self._subscriber.subscribe(self._silent)
             with self._lock:
                 new = ear.channels - self._heard
             if new:
@@ -155,9 +158,9 @@ class Ears:
                     self._heard.clear()
                     wanted = self._wanted()
                 self._subscriber.close()
-                self._subscriber = self._client.pubsub()
+                self._subscriber = self._client.pubsub()  # type: ignore[no-untyped-call]
                 try:
-                    self._subscriber.subscribe(*wanted or {f"{self._root}wake:".encode()})
+                    self._subscriber.subscribe(self._silent, *wanted)
                 except (redis.exceptions.RedisError, OSError):
                     continue
             self._ring(None)

@@ -49,17 +49,14 @@ def number(value: int | None) -> int:
     return NONE if value is None else value
 
 
-def notes_of(notes: Mapping[str, Any]) -> bytes:
-    """Notes, each as a JSON text, so that Lua need not understand them; an empty text is no note."""
-    if not notes:
-        return b""
-    texts = {name: "" if value is None else json.encode(value).decode() for name, value in notes.items()}
-    return msgpack.encode(texts)
+def texts_of(notes: Mapping[str, Any]) -> dict[str, str]:
+    """Notes, each as a JSON text, so that Lua need not understand them."""
+    return {name: json.encode(value).decode() for name, value in notes.items()}
 
 
 def packed(job: StoredJob) -> tuple[bytes, bytes]:
     """The head of a job, and what stands behind it."""
-    notes = notes_of(job.notes)
+    notes = msgpack.encode(texts_of(job.notes)) if job.notes else b""
     cursor, result = job.cursor, job.result
     head = msgpack.encode((
         job.state, job.queue, job.task, job.priority, job.created, job.due, job.codec,
@@ -85,9 +82,7 @@ def seen(identity: bytes, value: bytes, attempts: Sequence[bytes] = (), *, body:
         return Seen(_damaged(text, value, error), value[8:])
 
 
-def _job(
-    identity: str, head: list[Any], value: bytes, at: int, attempts: Sequence[bytes], *, body: bool
-) -> StoredJob:
+def _job(identity: str, head: list[Any], value: bytes, at: int, attempts: Sequence[bytes], *, body: bool) -> StoredJob:
     # By position, because naming forty fields costs fifty times as much.
     (
         state, queue, task, priority, created, due, codec, generation, attempt, max_attempts,

@@ -37,7 +37,7 @@ class Options(NamedTuple):
             )
         plain = parts._replace(scheme=parts.scheme.replace("valkey", "redis"), query="")
         given = _converted({**dict(parse_qsl(parts.query)), **options}, _KNOWN)
-        passed = {name: str(given.pop(name)) for name in ("db", *_TLS) if name in given}
+        passed: dict[str, str] = {name: str(given.pop(name)) for name in ("db", *_TLS) if name in given}
         return cls(urlunsplit(plain), tls=passed, **given)
 
     def target(self) -> str:

@@ -32,7 +32,7 @@ def script(name: str) -> Script:
     return Script(whole, sha1(whole.encode(), usedforsecurity=False).hexdigest())
 
 
-def run(client: redis.Redis[bytes], name: str, root: str, *arguments: Any) -> Any:
+def run(client: redis.Redis, name: str, root: str, *arguments: Any) -> Any:
     """Runs a script; the server is told the text only when it does not know it, and then has not run it."""
     known = script(name)
     try:

@@ -17,7 +17,7 @@ from longshore_redis.options import Options
 OLDEST = (6, 2)
 
 
-def opened(options: Options) -> redis.Redis[bytes]:
+def opened(options: Options) -> redis.Redis:
     """A client of the URL. It repeats nothing by itself: a claim that was sent twice would take twice."""
     try:
         return redis.Redis.from_url(
@@ -32,7 +32,7 @@ def opened(options: Options) -> redis.Redis[bytes]:
         raise ConfigurationError(f"expected a URL like redis://localhost:6379/0: {error}") from error
 
 
-def beside(handle: Any) -> redis.Redis[bytes]:
+def beside(handle: Any) -> redis.Redis:
     """A client of ours to the server of one that was handed in, which may repeat commands or decode answers."""
     pool = handle.connection_pool
     settings = {**pool.connection_kwargs, "retry": Retry(NoBackoff(), 0), "decode_responses": False, "protocol": 2}
@@ -42,7 +42,7 @@ def beside(handle: Any) -> redis.Redis[bytes]:
     return redis.Redis.from_pool(own)
 
 
-def promised(client: redis.Redis[bytes], place: str) -> Features:
+def promised(client: redis.Redis, place: str) -> Features:
     """What this server promises; warns of settings under which it loses jobs."""
     with translated(place):
         server = client.info("server")
@@ -61,12 +61,12 @@ def promised(client: redis.Redis[bytes], place: str) -> Features:
     return Features.SHARED | Features.WAKEUPS | (Features.DURABLE if always else Features(0))
 
 
-def _setting(client: redis.Redis[bytes], name: str) -> str | None:
+def _setting(client: redis.Redis, name: str) -> str | None:
     try:
         found = client.config_get(name)
     except redis.exceptions.ResponseError:
         return None  # Managed servers do not tell.
-    value = found.get(name)
+    value: Any = found.get(name)
     return value.decode() if isinstance(value, bytes) else value
 
 

