@@ -21,6 +21,7 @@ from longshore.contract import (
     Claimed,
     Clock,
     Driver,
+    Features,
     Inserted,
     Insertion,
     Instant,
@@ -62,6 +63,7 @@ class RedisDriver(Driver):
     """
 
     handles = ("redis.client.Redis",)
+    features = Features.DURABLE | Features.SHARED | Features.WAKEUPS
     limits = Limits()
 
     def __init__(self, client: redis.Redis, target: Any, options: Options, clock: Clock | None) -> None:

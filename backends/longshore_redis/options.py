@@ -13,7 +13,7 @@ _NAMESPACE: Final = r"[a-z][a-z0-9_]{0,30}"
 _TLS: Final = ("ssl_ca_certs", "ssl_ca_path", "ssl_cert_reqs", "ssl_certfile", "ssl_check_hostname", "ssl_keyfile")
 _KNOWN: Final = ("namespace", "timeout", "db", "wait_replicas", *_TLS)
 _KNOWN_FOR_HANDLES: Final = ("namespace", "wait_replicas")
-SCHEMES: Final = ("redis", "rediss", "valkey", "valkeys", "unix")
+SCHEMES: Final = ("redis", "rediss", "valkey", "unix")
 
 
 class Options(NamedTuple):

@@ -1,6 +1,7 @@
 -- Takes due jobs for a holder.
 -- KEYS: the namespace's tag
--- ARGV: now or '', {claims, holder, limit, max_bytes} in msgpack
+-- ARGV: now | asked
+-- asked: claims, holder, limit, max_bytes
 -- Answer: {id, value, …}, ids of expired jobs, time until the next is due or -1, keys examined
 -- include store.lua job.lua standing.lua changing.lua claiming.lua
 need_schema()

@@ -1,6 +1,6 @@
 -- Removes some of what a namespace holds.
 -- KEYS: the namespace's tag
--- ARGV: '', how many jobs
+-- ARGV: now | how many jobs
 -- Answer: how many jobs are left
 -- include store.lua job.lua standing.lua
 need_schema()

@@ -1,6 +1,6 @@
 -- Removes jobs that still are what the driver saw, and that nobody holds.
 -- KEYS: the namespace's tag
--- ARGV: now or '', then per job: id, head
+-- ARGV: now | per job: id, head …
 -- Answer: ids of those that are gone
 -- include store.lua job.lua standing.lua
 need_schema()

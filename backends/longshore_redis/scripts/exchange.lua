@@ -1,6 +1,7 @@
 -- Applies changes, then takes jobs.
 -- KEYS: the namespace's tag
--- ARGV: now or '', {changes, what claim.lua is asked} in msgpack, bytes that changes name by their position…
+-- ARGV: now | asked | bytes that changes name by their position …
+-- asked: changes, what claim.lua is asked
 -- Answer: the answers of update.lua, those of claim.lua
 -- include store.lua job.lua standing.lua changing.lua claiming.lua
 need_schema()

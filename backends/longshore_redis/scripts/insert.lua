@@ -1,8 +1,8 @@
 -- Stores new jobs, and restores whole ones.
 -- KEYS: the namespace's tag
--- ARGV: now or '', {per job 1 if it is new, and 2, 4, 8 if due, expires, unique_until are durations; per restored job
---       with attempts: its position, those of its first and last attempt} in msgpack; per job: id, head, what stands
---       behind it; attempts
+-- ARGV: now | asked | per job: its id, head, what stands behind it … attempts …
+-- asked: per job 1 if it is new, and 2, 4, 8 if due, expires, unique_until are durations; per restored job with
+--        attempts: its position, those of its first and last attempt
 -- Answer: per job its state, or {state, task, digest} of the one with this id, or {who has its slot, or ''}
 -- include store.lua job.lua standing.lua
 need_schema()

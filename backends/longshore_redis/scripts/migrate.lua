@@ -1,6 +1,6 @@
 -- Creates the schema, or brings it up to date.
 -- KEYS: the namespace's tag
--- ARGV: ''
+-- ARGV: now
 -- Answer: the stored version
 -- include store.lua
 if call('EXISTS', root .. 'meta') == 0 then

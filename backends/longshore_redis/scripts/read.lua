@@ -1,6 +1,6 @@
 -- Live records by their keys, or of a range of keys.
 -- KEYS: the namespace's tag
--- ARGV: now or '', kind, keys in order in msgpack or '', limit, least and greatest key as ZRANGEBYLEX takes them
+-- ARGV: now | kind | keys in order, or '' | limit | least key | greatest key, both as ZRANGEBYLEX takes them
 -- Answer: key, version and expiry of 8 bytes each before the value…
 -- include store.lua
 need_schema()

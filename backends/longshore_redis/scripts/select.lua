@@ -1,8 +1,9 @@
 -- Some jobs that may be what is asked for; the driver looks which are.
 -- KEYS: the namespace's tag
--- ARGV: now or '', {ids, small sets and how long ago their scores must be, how many their members may be, sets by age,
---       queues, tasks, states, newest first, how many of each set, created and id of the last one seen, whether each
---       set counts alone, with bodies} in msgpack; what is not asked for is false
+-- ARGV: now | asked
+-- asked: ids, small sets and how long ago their scores must be, how many their members may be, sets by age, queues,
+--        tasks, states, newest first, how many of each set, created and id of the last one seen, whether each set
+--        counts alone, with bodies; what is not asked for is false
 -- Answer: now, whether these are all, created of the last one seen, its id, then per job: id, value, attempts
 -- include store.lua job.lua
 need_schema()

@@ -1,4 +1,6 @@
--- What every script begins with: the names of keys, the time, the schema. KEYS[1] is the namespace's tag with a colon.
+-- What every script begins with: the names of keys, the time, the schema. KEYS[1] is the namespace's tag with a colon;
+-- ARGV[1] is the time of a test's clock, or ''. What is asked is packed as msgpack; -1 stands for a number that is not
+-- there, '' for such a text.
 local call, root = redis.call, KEYS[1]
 local VERSION, NONE = 1, -1
 local WAITING, PENDING, RESERVED, RUNNING, SUCCEEDED, EXPIRED = 1, 2, 3, 4, 5, 8

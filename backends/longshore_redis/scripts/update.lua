@@ -1,6 +1,6 @@
 -- Applies each change whose guards hold.
 -- KEYS: the namespace's tag
--- ARGV: now or '', changes in msgpack, bytes that changes name by their position…
+-- ARGV: now | changes | bytes that changes name by their position …
 -- Answer: per change {outcome, state, generation, cancel_asked, awaited, releases}, in msgpack; keys examined
 -- include store.lua job.lua standing.lua changing.lua
 need_schema()

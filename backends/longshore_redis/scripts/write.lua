@@ -1,6 +1,7 @@
 -- Writes records, each on its own, and sweeps away some that have expired.
 -- KEYS: the namespace's tag
--- ARGV: now or '', per write {kind, key, version or -1, lifetime or -1, whether it erases} in msgpack, then the values
+-- ARGV: now | writes | values …
+-- writes: kind, key, version or -1, lifetime or -1, whether it erases
 -- Answer: versions, -1 where it did not match
 -- include store.lua
 need_schema()
