@@ -4,10 +4,12 @@
 """
 
 from longshore.app import Longshore
+from longshore.calls.call import Call, Options
+from longshore.calls.unique import Debounce, Throttle, Unique
 from longshore.context import Context
 from longshore.contract import Features, State
+from longshore.enqueuing.grouping import Group
 from longshore.fetching import Fetch, FetchedJob
-from longshore.grouping import Group
 from longshore.info import Attempt, JobInfo
 from longshore.jobs import Job
 from longshore.locks import Lock
@@ -26,9 +28,8 @@ from longshore.retry import (
     Snooze,
 )
 from longshore.schedules import Cron, Every
-from longshore.tasks import Call, Options, Task
+from longshore.tasks import Task
 from longshore.telling import Cursor, Reply, Restarted
-from longshore.unique import Debounce, Throttle, Unique
 from longshore.worker.worker import Worker
 
 __all__ = [

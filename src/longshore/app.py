@@ -8,32 +8,34 @@ from contextlib import AbstractContextManager, contextmanager
 from functools import partial
 from typing import TYPE_CHECKING, Any, ParamSpec, Self, TypeVar
 
-from longshore import admission, registry
+from longshore import registry
 from longshore.admin import Admin
+from longshore.calls.call import DEFAULT_QUEUE, Call, Options
+from longshore.calls.unique import slot_of
 from longshore.codecs import JSON, Choice, Codec, TypedCodec, is_native
 from longshore.codecs.json import canonical
 from longshore.connection import Connection
 from longshore.contract import EVERY, By, Clock, Features, State, Where
 from longshore.declaring import Declaring
 from longshore.durations import Seconds
-from longshore.enqueuing import enqueue_each
+from longshore.enqueuing import admission
+from longshore.enqueuing.storing import enqueue_each
+from longshore.enqueuing.workflows import Workflows
 from longshore.errors import InvalidValue, LongshoreError, UnknownTask
 from longshore.fetching import Fetch
 from longshore.guard import DEFAULT_MAX_PAYLOAD, Guard
 from longshore.hooks import Hooks
 from longshore.ids import IdMaker
 from longshore.jobs import Job
+from longshore.limits.declaring import Regulating
 from longshore.locks import Locking
-from longshore.regulating import Regulating
 from longshore.remote import Commands, Remote
 from longshore.resources import Resources
 from longshore.schedules import Schedule, Scheduling
-from longshore.tasks import DEFAULT_QUEUE, Call, Configured, Options, Task
+from longshore.tasks import Configured, Task
 from longshore.telling import Post, TellingCodecs
-from longshore.unique import slot_of
 from longshore.worker.settings import worker_settings
 from longshore.worker.worker import Worker
-from longshore.workflows import Workflows
 
 if TYPE_CHECKING:
     from longshore.aio import Awaiting

@@ -3,22 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import Any, Protocol
 
+from longshore.aio import Awaiting
+from longshore.calls.call import Call
 from longshore.chores import Chore
 from longshore.codecs import TypedCodec
 from longshore.guard import Guard
 from longshore.hooks import Hooks
 from longshore.jobs import Job
+from longshore.limits.stored import Rule, Subject
+from longshore.parents import Parent
 from longshore.resources import Resources
-from longshore.tasks import Call, Task
+from longshore.schedules.stored import Schedule
+from longshore.tasks import Task
 from longshore.telling import Post
-
-if TYPE_CHECKING:
-    from longshore.aio import Awaiting
-    from longshore.limits import Rule, Subject
-    from longshore.parents import Parent
-    from longshore.schedules.stored import Schedule
 
 
 class Application(Protocol):

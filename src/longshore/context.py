@@ -3,37 +3,35 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from contextvars import ContextVar, Token
+from contextvars import Token
 from functools import partial
 from typing import TYPE_CHECKING, Any, ClassVar, Generic, Protocol, Self, TypeVar
 
 from msgspec import Struct
 from msgspec.structs import replace as replaced
 
+from longshore.calls.call import Call
 from longshore.codecs import TypedCodec
+from longshore.completing.finishing import finished
+from longshore.completing.replacing import counted, under_lasting_ids
 from longshore.contract import Change, Features, Fields, Outcome, State, StoredJob
+from longshore.current import CURRENT, Running
 from longshore.errors import IllegalMove, LeaseLost, NotCommitted, Unsupported
-from longshore.finishing import finished
 from longshore.guard import Guard
+from longshore.jobs import Job
+from longshore.parents import Parent
 from longshore.progress import note_of, progress_of
-from longshore.replacing import counted, under_lasting_ids
 from longshore.resources import Resources
 from longshore.telling import Cursor, Post, Voice, packed
 
 if TYPE_CHECKING:
     from typing_extensions import TypeVar as TypeVarWithDefault
 
-    from longshore.jobs import Job
-    from longshore.parents import Parent
-    from longshore.tasks import Call
-
     S_contra = TypeVarWithDefault("S_contra", contravariant=True, default=object)
 else:
     S_contra = TypeVar("S_contra", contravariant=True)
 
 T = TypeVar("T")
-
-_current: ContextVar[Context[Any] | None] = ContextVar("longshore.context", default=None)
 
 
 class Owner(Protocol):
@@ -97,16 +95,17 @@ class Context(Generic[S_contra]):
         self.completion: Completion | None = None
 
     def __enter__(self) -> Self:
-        self._before: Token[Context[Any] | None] = _current.set(self)
+        self._before: Token[Running | None] = CURRENT.set(self)
         return self
 
     def __exit__(self, *_: object) -> None:
-        _current.reset(self._before)
+        CURRENT.reset(self._before)
 
     @staticmethod
     def current() -> Context | None:
         """The run that this code is in; None outside of tasks."""
-        return _current.get()
+        running = CURRENT.get()
+        return running if isinstance(running, Context) else None
 
     def is_of(self, app: object) -> bool:
         """Whether it is a task of this application that runs."""

@@ -7,6 +7,8 @@ from collections.abc import Awaitable, Callable, Iterable
 from typing import Any, Concatenate, Final, ParamSpec, Protocol, TypeVar, overload
 
 from longshore import plugins
+from longshore.calls.call import DEFAULT_QUEUE, Call, Options
+from longshore.calls.unique import Uniqueness
 from longshore.codecs import Choice, Codec
 from longshore.context import Context
 from longshore.durations import Seconds
@@ -15,8 +17,7 @@ from longshore.guard import check_priority, check_text
 from longshore.hooks import Hooks
 from longshore.jobs import Job
 from longshore.retry import Retry
-from longshore.tasks import DEFAULT_QUEUE, Call, Enqueuer, Executor, Options, Task, check_function
-from longshore.unique import Uniqueness
+from longshore.tasks import Enqueuer, Executor, Task, check_function
 
 GROUP: Final = "longshore.tasks"
 P = ParamSpec("P")

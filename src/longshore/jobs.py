@@ -6,8 +6,8 @@ import time
 from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar, overload
 
 from longshore.codecs import TypedCodec
-from longshore.context import Context
 from longshore.contract import ENDED, SECOND, UNENDED, Change, Instant, State, StoredJob, Where
+from longshore.current import is_in_task_of
 from longshore.durations import Seconds, microseconds
 from longshore.errors import Blocked, JobFailed, JobRemoved, NotReady
 from longshore.guard import Guard
@@ -162,7 +162,7 @@ class Job(Generic[R]):
         import asyncio
 
         seconds = None if timeout is None else microseconds(timeout, name="timeout") / SECOND
-        if Context.current() is not None:
+        if is_in_task_of(self._app):
             job, _ = await self._aread()
             if job.state in ENDED:
                 return job
@@ -190,8 +190,7 @@ class Job(Generic[R]):
         return JobRemoved(f"there is no job {self.id}: it was removed, or never stored")
 
     def _check_not_in_a_task(self) -> None:
-        context = Context.current()
-        if context is not None and context.is_of(self._app):
+        if is_in_task_of(self._app):
             raise Blocked(f"a task cannot wait for job {self.id}: its slot would be taken while it waits")
 
     def _ask_to_be_told(self) -> None:

@@ -12,14 +12,14 @@ from typing import Any, Final, NamedTuple, Self, TypeVar
 from msgspec.structs import replace
 
 from longshore.app import Longshore
+from longshore.calls.call import Call, Options
+from longshore.calls.unique import Unique, slot_of
 from longshore.durations import Seconds, moment
 from longshore.errors import UniqueConflict
 from longshore.fetching import FetchedJob
 from longshore.jobs import Job
 from longshore.replies import Replies
-from longshore.tasks import Call, Options
 from longshore.telling import Reply
-from longshore.unique import Unique, slot_of
 
 __all__ = ["Message", "Requests", "SimpleQueue", "append", "batches", "prepend"]
 R = TypeVar("R")

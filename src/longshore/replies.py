@@ -8,8 +8,8 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Final, Generic, Protocol, TypeVar
 
 from longshore.codecs import TypedCodec
-from longshore.context import Context
 from longshore.contract import SECOND, UNENDED, Change, Listener, StoredJob, Where
+from longshore.current import is_in_task_of
 from longshore.durations import Seconds, microseconds
 from longshore.errors import Blocked, NotReady
 from longshore.guard import Guard
@@ -165,6 +165,5 @@ class Replies(Generic[T]):
         return NotReady(f"job {self._reading.identity} has sent no reply within {seconds} s")
 
     def _check_not_in_a_task(self) -> None:
-        context = Context.current()
-        if context is not None and context.is_of(self._app):
+        if is_in_task_of(self._app):
             raise Blocked(f"a task cannot wait for job {self._reading.identity}: it would keep its slot meanwhile")

@@ -6,28 +6,27 @@ import inspect
 from collections.abc import Callable, Iterable, Mapping
 from datetime import datetime
 from functools import partial
-from hashlib import blake2b
-from typing import Any, Generic, Literal, ParamSpec, Protocol, TypeAlias, TypeGuard, TypeVar, get_args
+from typing import Any, Generic, Literal, ParamSpec, Protocol, TypeAlias, TypeVar, get_args
 
-from msgspec import UNSET, Struct, UnsetType
+from msgspec import UNSET, UnsetType
 from msgspec.structs import replace
 
-from longshore.arguments import Arguments, hints_of, result_codec, unreadable_call
-from longshore.bonds import Bonds, Named, Parent, bonds_of, several
-from longshore.codecs import JSON, Choice, TypedCodec, is_native
-from longshore.contract import SECOND, NewJob, StoredJob, UniqueScope
-from longshore.durations import Seconds, instant, microseconds
+from longshore.calls.arguments import Arguments, hints_of, result_codec, unreadable_call
+from longshore.calls.bonds import bonds_of, several
+from longshore.calls.call import Call, Named, Options, Parent
+from longshore.calls.unique import Uniqueness, slot_of
+from longshore.codecs import Choice, TypedCodec
+from longshore.contract import SECOND, NewJob, StoredJob
+from longshore.durations import Seconds, microseconds
 from longshore.errors import ConfigurationError, InvalidValue
 from longshore.hooks import Hooks, TaskHooks
 from longshore.jobs import Job
 from longshore.redaction import shown_value
 from longshore.retry import Retry
 from longshore.telling import TellingCodecs
-from longshore.unique import Rule, Slot, Uniqueness, slot_of
 
 P = ParamSpec("P")
 R = TypeVar("R")
-DEFAULT_QUEUE = "default"
 Executor: TypeAlias = Literal["thread", "process"]
 
 
@@ -43,38 +42,6 @@ class Enqueuer(Protocol):
 
     async def aenqueue(self, call: Call[R]) -> Job[R]:
         """The same, on an event loop."""
-
-
-class Options(Struct, frozen=True):
-    """How a call is enqueued; what is None or unset is the task's own."""
-
-    id: str | None = None
-    queue: str = DEFAULT_QUEUE
-    priority: int = 0
-    delay: Seconds = 0.0
-    at: datetime | None = None
-    expires: Seconds | datetime | None = None
-    max_attempts: int | UnsetType | None = UNSET
-    notes: Mapping[str, Any] = {}
-    unique: Uniqueness | None = None
-    bonds: Bonds | None = None
-    """What ties the job to others."""
-
-
-class Call(Struct, Generic[R], frozen=True, gc=False):
-    """One call of a task with its arguments: the value for `Longshore.enqueue` and `Longshore.enqueue_many`."""
-
-    task: str
-    payload: bytes
-    options: Options
-    max_attempts: int | None = 5
-    slot: Slot | None = None
-    codec: str = JSON.name
-    fingerprint: bytes = b""
-    """Equal where the arguments are; empty: the payload is."""
-
-    def __repr__(self) -> str:
-        return f"<Call {self.task}>"  # Arguments may be secret.
 
 
 class Configured(Generic[P, R]):
@@ -308,6 +275,17 @@ def check_function(function: object) -> None:
         )
 
 
+def check_call(call: object) -> None:
+    """Refuses what is no call.
+
+    Raises:
+        InvalidValue: it is not.
+    """
+    if not isinstance(call, Call):
+        made = f"{call.name}.call(…)" if isinstance(call, Task) else "task.call(…)"
+        raise InvalidValue(f"expected a call, made by {made}; got {type(call).__qualname__} {call!r}")
+
+
 def check_executor(name: str, executor: str, memory: float | None) -> None:
     """Refuses limits that would not hold.
 
@@ -322,65 +300,3 @@ def check_executor(name: str, executor: str, memory: float | None) -> None:
         )
     if memory is not None and memory <= 0:
         raise ConfigurationError(f"memory of {name} must be more than 0 megabytes; it is {memory:g}")
-
-
-def new_job(call: Call[Any], identity: str, digest: bytes) -> NewJob:
-    """The job that a call becomes.
-
-    Raises:
-        InvalidValue: an option is not of the form that is needed.
-    """
-    options, slot = call.options, call.slot
-    _check_options(options, slot)
-    max_attempts = call.max_attempts if options.max_attempts is UNSET else options.max_attempts
-    expires = options.expires
-    if options.delay or options.at or expires is not None or options.notes or slot:
-        return NewJob(
-            identity,
-            options.queue,
-            call.task,
-            call.payload,
-            call.codec,
-            digest,
-            options.priority,
-            delay=slot.wait if slot and slot.wait else microseconds(options.delay, name="delay"),
-            due=instant(options.at, name="at") if options.at else None,
-            expires_in=microseconds(expires, name="expires") if _is_length(expires) else None,
-            expires=instant(expires, name="expires") if isinstance(expires, datetime) else None,
-            max_attempts=max_attempts,
-            unique_key=slot.key if slot else None,
-            unique_scope=slot.scope if slot else UniqueScope.END,
-            unique_for=slot.period if slot else None,
-            notes=options.notes,
-        )
-    return NewJob(
-        identity,
-        options.queue,
-        call.task,
-        call.payload,
-        call.codec,
-        digest,
-        options.priority,
-        max_attempts=max_attempts,
-    )
-
-
-def _check_options(options: Options, slot: Slot | None) -> None:
-    if options.delay and options.at is not None:
-        raise InvalidValue("give delay or at, not both")
-    notes: object = options.notes
-    if notes and not (isinstance(notes, Mapping) and is_native(dict(notes))):
-        raise InvalidValue(f"notes must be a JSON object: texts as keys, JSON values; they are {notes!r}")
-    if slot and slot.rule is Rule.DEBOUNCE and (options.delay or options.at):
-        raise InvalidValue("a debounced call is due after its own wait: give neither delay nor at")
-
-
-def digest_of(call: Call[Any]) -> bytes:
-    """By what a repeat of the call is told from another call under its id."""
-    return blake2b(
-        call.fingerprint or call.payload, digest_size=16, key=call.task.encode(errors="replace")[:64]
-    ).digest()
-
-
-def _is_length(expires: Seconds | datetime | None) -> TypeGuard[Seconds]:
-    return expires is not None and not isinstance(expires, datetime)

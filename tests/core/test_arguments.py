@@ -14,7 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from core.cargo import CARGO, CARGO_NAMES, Color
-from longshore.arguments import Arguments
+from longshore.calls.arguments import Arguments
 from longshore.errors import ConfigurationError, InvalidValue
 
 

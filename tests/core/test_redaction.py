@@ -149,7 +149,7 @@ class TestAttempts:
         self, app: Longshore, caplog: pytest.LogCaptureFixture
     ) -> None:
         def never(failed: int) -> float:
-            raise KeyError(failed)
+            raise KeyError(f"s3cret {failed}")
 
         @app.task(secret=["token"], retry=Retry(delay=never))
         def fail(token: str) -> None:
@@ -157,8 +157,7 @@ class TestAttempts:
 
         fail.enqueue("s3cret")
         work(app)
-        assert "ValueError: refused: ***" in caplog.text
-        assert "KeyError: 1" in caplog.text
+        assert "KeyError: '*** 1'" in caplog.text
         assert "s3cret" not in caplog.text
 
     def test_a_task_without_secrets_is_told_as_it_is(self, app: Longshore) -> None:

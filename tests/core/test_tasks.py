@@ -12,9 +12,10 @@ import pytest
 import longshore as harbour
 from core.working import work
 from longshore import Call, Context, Longshore, Options, Retry
+from longshore.calls.call import new_job
 from longshore.contract import SECOND
 from longshore.errors import ConfigurationError, InvalidValue
-from longshore.tasks import new_job, takes_context
+from longshore.tasks import takes_context
 
 NOON = datetime(2026, 6, 1, 12, tzinfo=UTC)
 

@@ -45,10 +45,10 @@ from longshore.admin import (
     Unserved,
     Verdict,
 )
+from longshore.admin.scheduling import ScheduleInfo
 from longshore.codecs import JSON, MESSAGEPACK, Compressed, Encrypted, Pickle
 from longshore.locks import LockInfo
 from longshore.recipes import Message, Requests, SimpleQueue, append, batches
-from longshore.schedules import ScheduleInfo
 from longshore.tasks import Configured
 from longshore.testing import Delivery, EnqueuedJob, Harness, Ran
 

@@ -5,12 +5,12 @@ from __future__ import annotations
 import pytest
 
 from longshore import Context, Job, Longshore, Retry, State
+from longshore.calls.unique import Unique
 from longshore.contract import Change, NewJob, Where
 from longshore.errors import InvalidValue, UniqueConflict
 from longshore.following.follower import mend
 from longshore.following.sweep import sweep
 from longshore.testing.clock import ManualClock
-from longshore.unique import Unique
 
 
 class Pier:

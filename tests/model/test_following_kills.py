@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from longshore import Call, Longshore, Options
-from longshore.bonds import Bonds
+from longshore.calls.call import Bonds
 from longshore.processes.supervisor import Supervisor
 from longshore.worker.settings import WorkerSettings
 from worker.words import Words

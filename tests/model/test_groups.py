@@ -9,13 +9,13 @@ from typing import Any
 import pytest
 
 from longshore import Call, Group, Job, Longshore, Retry, State
+from longshore.calls.call import new_job
 from longshore.contract import Change, Claim, NewJob, Page, Where
 from longshore.errors import IdConflict, InvalidValue, JobRemoved, Unavailable
 from longshore.following import Ended, callback_id, complete, follow, seal
 from longshore.following.groups import CALLED, SEALED
 from longshore.following.sweep import sweep
 from longshore.guard import Guard
-from longshore.tasks import new_job
 from longshore.testing.faults.cut import CutDriver, Moment
 from longshore.testing.together import together
 from worker.faulty import FaultyApp

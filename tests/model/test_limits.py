@@ -15,7 +15,7 @@ import pytest
 from longshore import Longshore, State
 from longshore.errors import ConfigurationError, InvalidValue
 from longshore.holders import end_lease
-from longshore.limits import lapsed_shares
+from longshore.limits.stored import lapsed_shares
 from longshore.worker.settings import WorkerSettings
 from model.crew import Stay, await_stay, most_at_a_time, processes, stays
 from worker.faulty import FaultyApp

@@ -10,7 +10,7 @@ from msgspec.structs import replace
 
 from longshore import State
 from longshore.holders import end_lease, rescue
-from longshore.limits import read_limits, write_of
+from longshore.limits.stored import read_limits, write_of
 from longshore.testing.faults.cut import Moment
 from worker.faulty import FaultyApp
 from worker.gate import PATIENCE, Gate, say, stop

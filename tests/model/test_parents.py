@@ -9,7 +9,7 @@ import pytest
 
 from longshore import Context, Job, Longshore, Retry, State
 from longshore.contract import Change, Claim, IfParentFails, NewJob, Where
-from longshore.enqueuing import enqueue_calls
+from longshore.enqueuing.storing import enqueue_calls
 from longshore.following import PARENT_FAILED
 from longshore.following.follower import mend
 from longshore.following.sweep import sweep

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from longshore import Longshore, State
 from longshore.contract import SECOND
-from longshore.limits import Rule, rule_of
+from longshore.limits.stored import Rule, rule_of
 from longshore.testing.clock import ManualClock
 from worker.faulty import FaultyApp
 from worker.gate import PATIENCE, Gate, say

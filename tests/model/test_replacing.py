@@ -8,11 +8,11 @@ from typing import Any
 import pytest
 
 from longshore import Context, Features, Fixed, Longshore, Options, Retry, State, Unique
+from longshore.completing.replacing import under_lasting_ids
 from longshore.contract import Claim, StoredJob, Where
 from longshore.errors import IllegalMove, InvalidValue, LeaseLost, Unavailable
 from longshore.holders import end_lease, rescue
 from longshore.processes.supervisor import Supervisor
-from longshore.replacing import under_lasting_ids
 from longshore.testing.faults.cut import CutDriver, Moment
 from longshore.worker.settings import WorkerSettings
 from worker.gate import PATIENCE

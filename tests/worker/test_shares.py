@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
-from longshore.limits import QUEUE_LIMIT, ReadLimit, Rule, StoredLimit, Subject
+from longshore.limits.stored import QUEUE_LIMIT, ReadLimit, Rule, StoredLimit, Subject
 from longshore.worker.claims.allotment import Allotment
 from longshore.worker.claims.shares import Asking, Standing, shared_out
 

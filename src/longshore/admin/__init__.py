@@ -11,8 +11,8 @@ from longshore.admin.limiting import QueueInfo
 from longshore.admin.reading import JobPage
 from longshore.admin.values import Failure, FailurePage, HeldJob, Stats, Unserved, WorkerInfo
 from longshore.history import Hour
-from longshore.limits import Limit
-from longshore.pauses import PausedQueue
+from longshore.limits.pauses import PausedQueue
+from longshore.limits.stored import Limit
 
 __all__ = [
     "Admin",

@@ -8,11 +8,11 @@ from longshore.admin.acting import Fate, Verdict
 from longshore.admin.foreground import kept_lease, run_and_settle
 from longshore.admin.groups import GroupInfo, shown_group, shown_groups
 from longshore.admin.limiting import Limiting
+from longshore.admin.scheduling import Schedules
 from longshore.contract import HELD, Claim, State, StoredJob
 from longshore.errors import IllegalMove, JobRemoved, UniqueConflict, UnknownTask
 from longshore.jobs import Job
 from longshore.locks import LockInfo, free_lock, shown_locks
-from longshore.schedules import Schedules
 
 
 class Admin(Limiting):

@@ -9,9 +9,9 @@ from contextlib import contextmanager
 from typing import Final
 
 from longshore.application import Application
+from longshore.completing.finishing import as_settled
 from longshore.contract import ENDED, Answer, Change, Outcome, State, StoredJob
 from longshore.errors import LeaseLost, StoreError
-from longshore.finishing import as_settled
 from longshore.following import ended, follow
 from longshore.guard import Guard
 from longshore.holders import Lease

@@ -7,13 +7,13 @@ from datetime import datetime
 
 from msgspec import Struct
 
-from longshore import pauses
 from longshore.admin.acting import Acting
 from longshore.admin.reading import Several, texts
 from longshore.contract import State
 from longshore.durations import Seconds
-from longshore.limits import Limit, Rule, read_limits, remove_limit, rule_of, set_limit, shown, subject_of
-from longshore.pauses import PausedQueue
+from longshore.limits import pauses
+from longshore.limits.pauses import PausedQueue
+from longshore.limits.stored import Limit, Rule, read_limits, remove_limit, rule_of, set_limit, shown, subject_of
 
 
 class QueueInfo(Struct, frozen=True, kw_only=True):

@@ -20,8 +20,8 @@ from longshore.history import Hour, last_hours
 from longshore.holders import KIND as HOLDER
 from longshore.holders import HolderRecord, holder_of
 from longshore.info import JobInfo, attempt_of, info_of
+from longshore.limits.pauses import paused
 from longshore.locks import shown_locks
-from longshore.pauses import paused
 from longshore.schedules import count_schedules
 from longshore.tasks import shown_call, shown_result
 from longshore.totals import first_use, removed

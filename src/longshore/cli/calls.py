@@ -12,9 +12,10 @@ import typer
 from msgspec import UNSET, UnsetType
 
 from longshore.app import Longshore
-from longshore.bonds import bonds_of
+from longshore.calls.bonds import bonds_of
+from longshore.calls.call import Call, Options
 from longshore.errors import InvalidValue
-from longshore.tasks import Call, Options, Task
+from longshore.tasks import Task
 
 TaskName = Annotated[str, typer.Argument(help="The task's name.")]
 Arguments = Annotated[str, typer.Argument(help="Its arguments by name, as a JSON object.")]

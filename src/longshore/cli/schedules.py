@@ -8,11 +8,12 @@ from typing import Annotated, Any
 
 import typer
 
+from longshore.admin.scheduling import ScheduleInfo, Schedules
 from longshore.cli.calls import Arguments, MaxAttempts, Notes, Priority, Queue, TaskName, attempts_of, call_of, notes_of
 from longshore.cli.opening import AppOption, JsonOption, UrlOption, opened
 from longshore.cli.printing import plain, print_json, print_table, text
 from longshore.errors import InvalidValue, LongshoreError
-from longshore.schedules import Cron, Every, ScheduleInfo, Schedules
+from longshore.schedules import Cron, Every
 
 schedules = typer.Typer(no_args_is_help=True, help="Looks at schedules, and changes them.")
 

@@ -10,10 +10,10 @@ from typing import Any, Self
 from msgspec.structs import replace
 
 from longshore.application import Application
+from longshore.completing.finishing import finished
 from longshore.contract import Change, State, StoredJob
 from longshore.errors import IllegalMove
 from longshore.fetching.hold import Hold
-from longshore.finishing import finished
 from longshore.hooks.calling import finish
 from longshore.hooks.payloads import deserialized
 from longshore.states import RELEASE, START, STOP, UNRESERVE, Event, move

@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import msgspec
 
+from longshore.calls.call import Options
+from longshore.context import Context
 from longshore.errors import InvalidValue
-
-if TYPE_CHECKING:
-    from longshore.context import Context
-    from longshore.tasks import Options
 
 
 class Enqueuing:

@@ -8,12 +8,12 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Final, Generic, Protocol, TypeVar
 
 from longshore import plugins
+from longshore.context import Context
 from longshore.errors import ConfigurationError
 from longshore.hooks.calling import name_of
 from longshore.hooks.events import Enqueued, Enqueuing, Payload, Settled, Starting, Worked
 
 if TYPE_CHECKING:
-    from longshore.context import Context
     from longshore.worker.worker import Worker
 
 E_contra = TypeVar("E_contra", contravariant=True)

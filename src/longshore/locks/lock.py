@@ -12,8 +12,8 @@ from functools import partial
 from types import TracebackType
 from typing import TYPE_CHECKING, Final, Protocol, Self
 
-from longshore.context import Context
 from longshore.contract import SECOND, Duration, Listener
+from longshore.current import CURRENT
 from longshore.durations import Seconds, microseconds
 from longshore.errors import InvalidValue, LockHeld, LockLost, StoreError
 from longshore.guard import Guard, check_text
@@ -336,7 +336,7 @@ def _lifetime(given: Seconds) -> Duration:
 
 
 def _run_in(app: object) -> Run:
-    context = Context.current()
-    if context is None or not context.is_of(app):
+    running = CURRENT.get()
+    if running is None or not running.is_of(app):
         raise InvalidValue("a lock without a lifetime ends with the run of a task: outside of one, give it a lifetime")
-    return Run(*context.run)
+    return Run(*running.run)

@@ -1,13 +1,12 @@
 """Schedules: jobs by the clock, without a leader (docs/design/schedules.md).
 
-`Cron` and `Every` say when; `Scheduling` is how an application declares, `Schedules` what operators see and do;
-`stored` is what is stored, and `ticking` makes jobs of it.
+`Cron` and `Every` say when; `Scheduling` is how an application declares; `stored` is what is stored,
+and `ticking` makes jobs of it.
 """
 
 from longshore.schedules.cron import Cron
 from longshore.schedules.declared import Scheduling, write_declared
 from longshore.schedules.every import Every
-from longshore.schedules.operating import ScheduleInfo, Schedules
 from longshore.schedules.stored import Schedule, count_schedules
 
-__all__ = ["Cron", "Every", "Schedule", "ScheduleInfo", "Schedules", "Scheduling", "count_schedules", "write_declared"]
+__all__ = ["Cron", "Every", "Schedule", "Scheduling", "count_schedules", "write_declared"]

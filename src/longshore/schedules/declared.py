@@ -8,6 +8,7 @@ from typing import Any, Final, TypeVar, overload
 
 from msgspec.structs import replace
 
+from longshore.calls.call import Call
 from longshore.durations import Seconds
 from longshore.errors import ConfigurationError
 from longshore.guard import Guard
@@ -20,7 +21,7 @@ from longshore.schedules.stored import (
     read_each,
     schedule_of,
 )
-from longshore.tasks import Call, Task
+from longshore.tasks import Task
 
 R = TypeVar("R")
 GRACE: Final = 60.0

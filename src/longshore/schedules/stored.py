@@ -12,15 +12,15 @@ import msgspec
 from msgspec import UNSET, Struct, UnsetType
 from msgspec.structs import replace
 
+from longshore.calls.call import Call, digest_of, new_job
+from longshore.calls.unique import Rule
 from longshore.contract import Duration, Instant, NewJob, Record, Write
 from longshore.durations import Seconds, microseconds, moment
-from longshore.enqueuing import check_call
 from longshore.errors import Corrupt, InvalidValue, StoreError
 from longshore.guard import Guard, check_text
 from longshore.schedules.cron import Cron
 from longshore.schedules.every import Every
-from longshore.tasks import Call, digest_of, new_job
-from longshore.unique import Rule
+from longshore.tasks import check_call
 
 KIND: Final = "schedule"
 TOPIC: Final = "schedules"

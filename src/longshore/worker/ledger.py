@@ -7,9 +7,9 @@ from collections import Counter
 from collections.abc import Callable, Container, Iterator
 from typing import Final
 
+from longshore.completing.finishing import as_settled
 from longshore.contract import ENDED, HELD, Answer, Change, Outcome, State, StoredJob, Where
 from longshore.errors import LongshoreError, StoreError
-from longshore.finishing import as_settled
 from longshore.following import Follower, ended
 from longshore.guard import Guard
 from longshore.info import ended_topic

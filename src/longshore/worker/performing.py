@@ -13,11 +13,11 @@ import msgspec
 from msgspec.structs import replace
 
 from longshore.application import Application
+from longshore.completing.finishing import finished
 from longshore.context import Context
 from longshore.contract import SECOND, UNREADABLE, Change, Duration, Fields, StoredJob
 from longshore.durations import microseconds
 from longshore.errors import Corrupt
-from longshore.finishing import finished
 from longshore.hooks.calling import Steps, afinish, finish
 from longshore.hooks.payloads import deserialized
 from longshore.info import Attempt

@@ -16,7 +16,7 @@ from longshore.following.sweep import sweep
 from longshore.guard import Guard
 from longshore.holders import lapsed_holders, rescue
 from longshore.info import ended_topic
-from longshore.limits import lapsed_shares, strike_shares
+from longshore.limits.stored import lapsed_shares, strike_shares
 from longshore.states import EXPIRE, move
 from longshore.worker.retention import Retention
 from longshore.worker.settings import WorkerSettings

@@ -16,8 +16,8 @@ from longshore.errors import StoreError
 from longshore.guard import Guard
 from longshore.holders import Doing, Lease, worker_topic
 from longshore.hooks.calling import ask, finish, tell
-from longshore.limits import TOKENS_TOPIC, declare_limit
-from longshore.pauses import RULES_TOPIC
+from longshore.limits.pauses import RULES_TOPIC
+from longshore.limits.stored import TOKENS_TOPIC, declare_limit
 from longshore.schedules import write_declared
 from longshore.schedules.stored import TOPIC as SCHEDULES_TOPIC
 from longshore.worker.controls import Controls

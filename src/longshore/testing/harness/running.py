@@ -18,7 +18,7 @@ from longshore.errors import Blocked, LeaseLost
 from longshore.following import Follower
 from longshore.holders import Lease
 from longshore.info import JobInfo, info_of
-from longshore.pauses import paused
+from longshore.limits.pauses import paused
 from longshore.retry import Snooze
 from longshore.testing.clock import ManualClock
 from longshore.worker.performing import Interrupted, perform

@@ -9,7 +9,7 @@ from typing import Final
 from msgspec import Struct
 from msgspec.structs import replace
 
-from longshore.limits import ReadLimit, Rule, StoredLimit
+from longshore.limits.stored import ReadLimit, Rule, StoredLimit
 from longshore.worker.claims.grants import Grants
 from longshore.worker.claims.shares import Asking, Standing, has_rivals, shared_out
 from longshore.worker.runs import Run

@@ -13,7 +13,8 @@ from msgspec.structs import replace
 from longshore.guard import Guard
 from longshore.holders import KIND as HOLDER
 from longshore.holders import HolderRecord, Lease
-from longshore.limits import (
+from longshore.limits.pauses import paused
+from longshore.limits.stored import (
     KINDS,
     QUEUE_LIMIT,
     TASK_LIMIT,
@@ -26,7 +27,6 @@ from longshore.limits import (
     read_limits,
     write_of,
 )
-from longshore.pauses import paused
 from longshore.worker.claims.allotment import Allotment
 from longshore.worker.claims.order import UNLIMITED, Rooms
 from longshore.worker.claims.shares import Asking

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from longshore.contract import SECOND, Instant
-from longshore.limits import Rule
+from longshore.limits.stored import Rule
 from longshore.worker.claims.shares import Asking
 
 

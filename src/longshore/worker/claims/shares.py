@@ -6,7 +6,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from longshore.contract import Instant
-from longshore.limits import StoredLimit
+from longshore.limits.stored import StoredLimit
 
 
 class Asking(Struct, frozen=True):

@@ -8,13 +8,14 @@ from typing import Any, Protocol
 from msgspec.structs import replace
 
 from longshore.application import Application
-from longshore.bonding import Enqueued as Answer
-from longshore.bonding import check_alone
-from longshore.enqueuing import check_call, enqueue_calls
+from longshore.calls.call import Call, Options
+from longshore.enqueuing.bonding import Enqueued as Answer
+from longshore.enqueuing.bonding import check_alone
+from longshore.enqueuing.storing import enqueue_calls
 from longshore.errors import LongshoreError, Refused
 from longshore.hooks import Enqueued, Enqueuing, Payload
 from longshore.hooks.calling import Steps, afinish, ask, finish, name_of, tell
-from longshore.tasks import Call, Configured, Options
+from longshore.tasks import Configured, check_call
 
 
 class Gate(Application, Protocol):

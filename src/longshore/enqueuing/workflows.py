@@ -6,14 +6,14 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from longshore.bonding import chained
+from longshore.calls.call import Call
 from longshore.codecs import TypedCodec
-from longshore.grouping import Group
+from longshore.enqueuing.bonding import chained
+from longshore.enqueuing.grouping import Group
 from longshore.guard import Guard
 from longshore.ids import IdMaker
 from longshore.jobs import Job
 from longshore.parents import Parent, parents_of
-from longshore.tasks import Call
 
 
 class Workflows(ABC):

@@ -3,55 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import TYPE_CHECKING, Any, Final, Literal, Protocol, TypeAlias
+from typing import Any, Final, Literal
 
-from msgspec import Struct
-
+from longshore.calls.call import Bonds, Call, Named, Parent
 from longshore.contract import IfParentFails
 from longshore.errors import InvalidValue
 from longshore.guard import check_text
 
-if TYPE_CHECKING:
-    from longshore.tasks import Call
-
-MOST_PARENTS: Final = 1_000
-MOST_TURNS: Final = 1_000
 _IF_PARENT_FAILS: Final = {"cancel": IfParentFails.CANCEL, "wait": IfParentFails.WAIT}
-
-
-class Named(Protocol):
-    """A handle: of a job or a group."""
-
-    @property
-    def id(self) -> str: ...
-
-
-Parent: TypeAlias = "str | Named | Call[Any]"
-"""A job's id, its handle, or another call of the same bulk."""
-
-
-class Bonds(Struct, frozen=True):
-    """Of one call. See `longshore.tasks.Task.options`."""
-
-    after: tuple[Parent, ...] = ()
-    lax: bool = False
-    if_parent_fails: IfParentFails = IfParentFails.CANCEL
-    key: str | None = None
-    turns: int = 1
-    group: str | None = None
-    on_success: Call[Any] | None = None
-    on_failure: Call[Any] | None = None
-    on_end: Call[Any] | None = None
-
-    def __post_init__(self) -> None:
-        if len(self.after) > MOST_PARENTS:
-            raise InvalidValue(
-                f"a job can have {MOST_PARENTS:,} parents; {len(self.after):,} are given: put the many into a group"
-            )
-        if not 1 <= self.turns <= MOST_TURNS:
-            raise InvalidValue(f"turns must be between 1 and {MOST_TURNS:,}; they are {self.turns}")
-        if self.key is None and self.turns != 1:
-            raise InvalidValue(f"turns are those of a key: give key too, or leave out turns={self.turns}")
 
 
 def bonds_of(

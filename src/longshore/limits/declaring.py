@@ -8,7 +8,7 @@ from typing import Any, TypeVar
 from longshore.chores import Chore, chore_of
 from longshore.durations import Seconds
 from longshore.errors import ConfigurationError
-from longshore.limits import Rule, Subject, rule_of, subject_of
+from longshore.limits.stored import Rule, Subject, rule_of, subject_of
 
 F = TypeVar("F", bound=Callable[[], Any])
 

@@ -10,6 +10,7 @@ from msgspec import UNSET, Struct, UnsetType
 from msgspec.structs import replace
 
 from longshore.application import Application
+from longshore.calls.call import Call
 from longshore.contract import SECOND, Insertion, Write
 from longshore.durations import Seconds, microseconds, moment_or_none
 from longshore.errors import Corrupt
@@ -35,7 +36,7 @@ from longshore.schedules.stored import (
     stored_of,
 )
 from longshore.schedules.ticking import tick
-from longshore.tasks import Call, shown_call
+from longshore.tasks import shown_call
 
 
 class ScheduleInfo(Struct, frozen=True, kw_only=True):

@@ -10,12 +10,11 @@ from typing import Any, Final, TypeAlias
 
 from msgspec.structs import replace
 
-from longshore.bonds import Bonds
+from longshore.calls.call import Bonds, Call, digest_of, new_job
 from longshore.contract import IfParentFails, Inserted, Insertion, NewJob, State, Where
 from longshore.errors import InvalidValue, LongshoreError, StoreError
 from longshore.following import Fate, fate_of, look
 from longshore.guard import MAX_TEXT_BYTES, Guard, check_text
-from longshore.tasks import Call, digest_of, new_job
 
 _CALLBACKS: Final = {
     "on_success": (False, IfParentFails.REMOVE),

@@ -6,8 +6,10 @@ import logging
 from collections.abc import Callable, Sequence
 from typing import Any, Final
 
-from longshore.bonding import BoundBulk, Enqueued
+from longshore.calls.call import Call, digest_of, new_job
+from longshore.calls.unique import Rule
 from longshore.contract import Change, Fields, Inserted, Insertion, NewJob, Outcome, State, StoredJob, Where
+from longshore.enqueuing.bonding import BoundBulk, Enqueued
 from longshore.errors import (
     IdConflict,
     InvalidValue,
@@ -18,8 +20,7 @@ from longshore.errors import (
 )
 from longshore.guard import Guard
 from longshore.states import EDIT
-from longshore.tasks import Call, Task, digest_of, new_job
-from longshore.unique import Rule
+from longshore.tasks import check_call
 
 _log = logging.getLogger("longshore")
 _TIMES: Final = 100
@@ -53,17 +54,6 @@ def enqueue_calls(
         job.id if answer.outcome is Insertion.INSERTED else held.settle(call, job, answer)
         for call, job, answer in zip(calls, jobs, store.insert(jobs, tx=tx), strict=True)
     ]
-
-
-def check_call(call: object) -> None:
-    """Refuses what is no call.
-
-    Raises:
-        InvalidValue: it is not.
-    """
-    if not isinstance(call, Call):
-        made = f"{call.name}.call(…)" if isinstance(call, Task) else "task.call(…)"
-        raise InvalidValue(f"expected a call, made by {made}; got {type(call).__qualname__} {call!r}")
 
 
 def enqueue_each(store: Guard, calls: Sequence[Call[Any]], make_id: Callable[[], str]) -> list[str | Exception]:

@@ -14,7 +14,7 @@ from longshore.durations import Seconds, microseconds
 from longshore.errors import InvalidValue
 from longshore.guard import Guard, check_text
 from longshore.holders import KIND as HOLDER
-from longshore.pauses import RULES_TOPIC
+from longshore.limits.pauses import RULES_TOPIC
 
 QUEUE_LIMIT: Final = "queue limit"
 TASK_LIMIT: Final = "task limit"

@@ -8,13 +8,13 @@ from typing import Any, Protocol, Self, TypeVar
 
 from msgspec.structs import replace
 
-from longshore.bonds import Bonds, check_group
+from longshore.calls.bonds import check_group
+from longshore.calls.call import Bonds, Call, digest_of, new_job
 from longshore.contract import By, State, Where
 from longshore.errors import InvalidValue
 from longshore.following import callback_id, seal
 from longshore.guard import Guard
 from longshore.jobs import Job
-from longshore.tasks import Call, digest_of, new_job
 
 R = TypeVar("R")
 _NO_BONDS = Bonds()

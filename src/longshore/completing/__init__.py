@@ -1,0 +1,1 @@
+"""How a run ends its job before it returns."""
