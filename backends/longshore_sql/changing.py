@@ -9,17 +9,17 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from itertools import groupby
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from msgspec.structs import replace
-from sqlalchemy import select
+from sqlalchemy import exists, select
 
 from longshore import reference
 from longshore.contract import ATTEMPTS_KEPT, ENDED, Answer, Change, Outcome, State, StoredJob
 from longshore_sql.dialect import Dialect
 from longshore_sql.inserting import Inserting
 from longshore_sql.rows import COLUMNS, columns_of, job_of
-from longshore_sql.schema import Schema, constant
+from longshore_sql.schema import Schema, constant, is_any_of
 from longshore_sql.shapes import ROWS, Bulk, Shape, ShapeKey, shape_of
 from longshore_sql.statements import Statement, Step, given
 
@@ -38,6 +38,8 @@ class Prepared(NamedTuple):
     given: Sequence[Change]
     ordered: Sequence[Change]
     runs: list[Run]
+    freed_turns: set[str]
+    """The jobs whose turns were freed, once they are."""
 
 
 class Changing:
@@ -50,7 +52,9 @@ class Changing:
         self._shapes: dict[ShapeKey, Shape | None] = {}
         self._writes: dict[tuple[str, ...], Statement] = {}
         job, parent, attempt = schema.job.c, schema.parent.c, schema.attempt.c
-        self._find = dialect.compiled(select(*(job[name] for name in COLUMNS)).where(job.id == given("id")))
+        self._lock = dialect.compiled(dialect.locking(select(job.id).where(dialect.among(job.id, "ids")).order_by(job.id)))
+        found = select(*(job[name] for name in COLUMNS)).where(job.id == given("id"))
+        self._find = dialect.compiled(dialect.locking(found))
         self._slot = dialect.compiled(select(job.id).where(job.unique_slot == given("unique_slot")))
         self._turn = dialect.compiled(select(job.id).where(job.key == given("key"), job.turn == given("turn")))
         self._orphan = dialect.compiled(schema.parent.delete().where(parent.child == given("id")))
@@ -61,6 +65,7 @@ class Changing:
             .where(parent.parent == given("id"), waiting)
             .limit(constant(1))
         )
+        self._release = dialect.compiled(self._releasing())
         self._queued = dialect.compiled(select(job.id).where(job.key == given("key"), waiting).limit(constant(1)))
         made = select(job.id, job.tries, given("record")).where(job.id == given("id"))
         self._attempt = dialect.compiled(schema.attempt.insert().from_select(["job", "number", "record"], made))
@@ -73,21 +78,39 @@ class Changing:
 
         It takes milliseconds when a shape is met for the first time: so it is done before the store is locked."""
         ordered = sorted(changes, key=reference.takes_slot) if any(map(reference.takes_slot, changes)) else changes
-        return Prepared(changes, ordered, [self._run(key, list(run)) for key, run in groupby(ordered, shape_of)])
+        return Prepared(changes, ordered, [self._run(key, list(run)) for key, run in groupby(ordered, shape_of)], set())
 
     def update(self, step: Step, prepared: Prepared) -> list[Answer]:
         """Makes each change whose guards hold, and answers each."""
+        if self._dialect.locks_rows and len(prepared.given) > 1:
+            self._lock.run(step.cursor, ids=self._dialect.listing(sorted(change.id for change in prepared.given)))
+        prepared.freed_turns.clear()
         answers: list[Answer] = []
         for run in prepared.runs:
             shape, changes = run.shape, run.changes
             if shape is not None and self._moves_all(step, shape, run):
                 answers += map(shape.answer, changes)
             else:
-                answers += [self._update_one(step, shape, change) for change in changes]
+                answers += [self._update_one(step, shape, change, prepared) for change in changes]
         if prepared.ordered is prepared.given:
             return answers
         by_id = {change.id: answer for change, answer in zip(prepared.ordered, answers, strict=True)}
         return [by_id[change.id] for change in prepared.given]
+
+    def suspects(self, prepared: Prepared, answers: Sequence[Answer]) -> list[str]:
+        """The jobs that were just ended, as far as one could tell for nobody."""
+        return [
+            change.id
+            for change, answer in zip(prepared.given, answers, strict=True)
+            if change.to in ENDED and answer.outcome is Outcome.MOVED and not answer.releases
+        ]
+
+    def releasing(self, step: Step, prepared: Prepared, ids: Sequence[str]) -> set[str]:
+        """Those of the ended jobs for which somebody waits, after all: marked so now."""
+        listing = self._dialect.listing
+        self._lock.run(step.cursor, ids=listing(ids))
+        rows = self._release.run(step.cursor, ids=listing(ids), freed=listing(prepared.freed_turns))
+        return {identity for (identity,) in rows}
 
     def _run(self, key: ShapeKey, changes: list[Change]) -> Run:
         shape = self._shape(key, changes[0])
@@ -114,7 +137,7 @@ class Changing:
         cursor.execute("RELEASE SAVEPOINT longshore_update")
         return moved
 
-    def _update_one(self, step: Step, shape: Shape | None, change: Change) -> Answer:
+    def _update_one(self, step: Step, shape: Shape | None, change: Change, prepared: Prepared) -> Answer:
         if shape is not None and shape.make(step, [change]) == 1:
             if shape.appends:
                 self._append(step, [change])
@@ -129,9 +152,13 @@ class Changing:
         after = reference.changed(job, change, step.now)
         if self._is_taken_by_another(step, after, change):
             return _answer(Outcome.HELD, job)
-        if after.state in ENDED and job.state not in ENDED and self._has_waiting(step, job):
-            after = replace(after, releases=True)
-        self._write(step, job, after)
+        if after.state in ENDED and job.state not in ENDED:
+            if job.turn is not None:
+                prepared.freed_turns.add(job.id)
+            if self._has_waiting(step, job):
+                after = replace(after, releases=True)
+        if not self._stores(step, job, after, change):
+            return _answer(Outcome.HELD, job)
         return _answer(Outcome.MOVED, after)
 
     def _has_waiting(self, step: Step, job: StoredJob) -> bool:
@@ -153,6 +180,20 @@ class Changing:
             return holder is not None and holder[0] != job.id
         return False
 
+    def _stores(self, step: Step, before: StoredJob, after: StoredJob, change: Change) -> bool:
+        """Whether it could be stored; not where another has just taken the slot that it takes."""
+        if not (self._dialect.locks_rows and reference.takes_slot(change)):
+            self._write(step, before, after)
+            return True
+        step.cursor.execute("SAVEPOINT longshore_take")
+        try:
+            self._write(step, before, after)
+        except self._dialect.clash:
+            step.cursor.execute("ROLLBACK TO SAVEPOINT longshore_take")
+            return False
+        step.cursor.execute("RELEASE SAVEPOINT longshore_take")
+        return True
+
     def _write(self, step: Step, before: StoredJob, after: StoredJob) -> None:
         """Stores what is different."""
         old, new = columns_of(before, step.now), columns_of(after, step.now)
@@ -166,6 +207,17 @@ class Changing:
             self._inserting.add_parents(step, [after])
         if after.attempts:
             self._append(step, [Change(after.id, fields={"attempt_record": after.attempts[-1]})])
+
+    def _releasing(self) -> Any:
+        job, waiting = self._schema.job, self._schema.job.alias("waiting")
+        parent = self._schema.parent.c
+        is_waiting = waiting.c.state == constant(State.WAITING)
+        child = exists().where(parent.parent == job.c.id, parent.child == waiting.c.id, is_waiting)
+        follower = exists().where(waiting.c.key == job.c.key, is_waiting)
+        somebody = child | (self._dialect.among(job.c.id, "freed") & follower)
+        ended = is_any_of(job.c.state, ENDED) & (job.c.releases == constant(False))
+        found = job.update().where(self._dialect.among(job.c.id, "ids"), ended, somebody)
+        return found.values(releases=constant(True)).returning(job.c.id)
 
     def _append(self, step: Step, changes: Sequence[Change]) -> None:
         """Stores the attempts of changes that were made, and forgets those that are too old."""

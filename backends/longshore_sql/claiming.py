@@ -90,10 +90,10 @@ class _Found:
 class Claiming:
     """Takes jobs of one schema."""
 
-    def __init__(self, schema: Schema, dialect: Dialect) -> None:
+    def __init__(self, schema: Schema, dialect: Dialect, heads: Heads) -> None:
         self._schema = schema
         self._dialect = dialect
-        self._heads = Heads(schema, dialect)
+        self._heads = heads
         job = schema.job
         rows = dialect.among(job.c.seq, "seqs")
         self._promote = dialect.compiled(self._heads.promoting())

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Sequence
-from typing import Any
+from typing import Any, ClassVar
 
 from sqlalchemy import ColumnElement, FromClause, Select, Table
 from sqlalchemy.engine import Dialect as SQLAlchemyDialect
@@ -21,6 +21,11 @@ def cell(name: str, row: int) -> str:
 class Dialect(ABC):
     """Builds and compiles for one kind of database."""
 
+    locks_rows: ClassVar[bool] = False
+    """Whether writers lock the rows that they touch, not the whole store: then others may write meanwhile."""
+    clash: ClassVar[type[Exception]] = LookupError
+    """What is raised where another has just taken a unique slot; only where `locks_rows`."""
+
     def __init__(self, dialect: SQLAlchemyDialect) -> None:
         self._dialect = dialect
 
@@ -32,6 +37,10 @@ class Dialect(ABC):
     def script(self, elements: Iterable[Any]) -> list[str]:
         """The texts of statements that define tables."""
         return [str(element.compile(dialect=self._dialect)).strip() for element in elements]
+
+    def name(self, table: Table) -> str:
+        """The full name of a table, as it stands in a statement."""
+        return self._dialect.identifier_preparer.format_table(table)
 
     @abstractmethod
     def inserting(self, table: Table) -> Insert:
@@ -52,6 +61,14 @@ class Dialect(ABC):
     @abstractmethod
     def through(self, statement: Select[Any], table: Table, index: str) -> Select[Any]:
         """The statement, made to read ``table`` through ``index`` where a planner may choose badly."""
+
+    def passing_over(self, statement: Select[Any]) -> Select[Any]:
+        """The statement, made to lock what it finds and to pass over what others have locked."""
+        return statement
+
+    def locking(self, statement: Select[Any]) -> Select[Any]:
+        """The statement, made to lock what it finds and to wait for what others have locked."""
+        return statement
 
     def table(self, names: Sequence[str], rows: int) -> FromClause | None:
         """Given values as a table of so many rows, from which an update reads; None where updates read from none.

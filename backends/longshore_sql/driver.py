@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from functools import cached_property
-from typing import Any
+from typing import Any, TypeVar
+
+from msgspec.structs import replace
 
 from longshore.contract import (
     EVERY,
@@ -28,16 +30,19 @@ from longshore.contract import (
     Where,
     Write,
 )
-from longshore_sql.changing import Changing
+from longshore_sql.changing import Changing, Prepared
 from longshore_sql.claiming import Claiming
 from longshore_sql.counting import Counting
 from longshore_sql.dialect import Dialect
+from longshore_sql.heads import Heads
 from longshore_sql.inserting import Inserting
 from longshore_sql.migrations import Versions
 from longshore_sql.reading import Reading
 from longshore_sql.records import Records
 from longshore_sql.schema import Schema
 from longshore_sql.statements import Step
+
+T = TypeVar("T")
 
 
 class SQLDriver(Driver):
@@ -56,7 +61,11 @@ class SQLDriver(Driver):
 
     @cached_property
     def _claiming(self) -> Claiming:
-        return Claiming(self._schema, self._dialect)
+        return Claiming(self._schema, self._dialect, self._heads())
+
+    def _heads(self) -> Heads:
+        """What finds the jobs that a claim may take."""
+        return Heads(self._schema, self._dialect)
 
     @cached_property
     def _changing(self) -> Changing:
@@ -78,6 +87,11 @@ class SQLDriver(Driver):
     def _write(self, tx: Any = None) -> AbstractContextManager[Step]:
         """A step that writes: in a transaction of its own, or in that of ``tx``."""
 
+    def _written(self, work: Callable[[Step], T], tx: Any = None) -> T:
+        """What ``work`` answers in a step that writes. It may be called again where nothing of it was done."""
+        with self._write(tx) as step:
+            return work(step)
+
     @abstractmethod
     def _read(self) -> AbstractContextManager[Step]:
         """A step that only reads, and sees the store as it is at one moment."""
@@ -89,9 +103,13 @@ class SQLDriver(Driver):
     def clear(self) -> None:
         schema = self._schema
         tables = (schema.attempt, schema.parent, schema.job, schema.record)
-        with self._write() as step:
-            for text in self._dialect.script(table.delete() for table in tables):
+        texts = self._dialect.script(table.delete() for table in tables)
+
+        def clear(step: Step) -> None:
+            for text in texts:
                 step.cursor.execute(text)
+
+        self._written(clear)
 
     def now(self) -> Instant:
         with self._read() as step:
@@ -101,8 +119,7 @@ class SQLDriver(Driver):
         if not jobs:
             return []
         inserting = self._inserting
-        with self._write(tx) as step:
-            answers = inserting.insert(step, jobs)
+        answers = self._written(lambda step: inserting.insert(step, jobs), tx)
         topics = {
             f"queue:{job.queue}"
             for job, answer in zip(jobs, answers, strict=True)
@@ -114,16 +131,17 @@ class SQLDriver(Driver):
 
     def claim(self, claims: Sequence[Claim], *, holder: str, limit: int, max_bytes: int | None = None) -> Claimed:
         claiming = self._claiming
-        with self._write() as step:
-            return claiming.claim(step, claims, holder=holder, limit=limit, max_bytes=max_bytes)
+        return self._written(
+            lambda step: claiming.claim(step, claims, holder=holder, limit=limit, max_bytes=max_bytes)
+        )
 
     def update(self, changes: Sequence[Change], *, tx: Any = None) -> list[Answer]:
         if not changes:
             return []
         changing = self._changing
         prepared = changing.prepared(changes)
-        with self._write(tx) as step:
-            return changing.update(step, prepared)
+        answers = self._written(lambda step: changing.update(step, prepared), tx)
+        return self._looked_again(prepared, answers) if tx is None else answers
 
     def exchange(
         self,
@@ -136,9 +154,25 @@ class SQLDriver(Driver):
     ) -> tuple[list[Answer], Claimed]:
         changing, claiming = self._changing, self._claiming
         prepared = changing.prepared(changes)
-        with self._write() as step:
+
+        def exchange(step: Step) -> tuple[list[Answer], Claimed]:
             answers = changing.update(step, prepared)
             return answers, claiming.claim(step, claims, holder=holder, limit=limit, max_bytes=max_bytes)
+
+        answers, claimed = self._written(exchange)
+        return self._looked_again(prepared, answers), claimed
+
+    def _looked_again(self, prepared: Prepared, answers: list[Answer]) -> list[Answer]:
+        """The answers, with what only shows after the commit: who waits for a job that ended at the same moment."""
+        changing = self._changing
+        suspects = changing.suspects(prepared, answers) if self._dialect.locks_rows else []
+        if not suspects:
+            return answers
+        releasing = self._written(lambda step: changing.releasing(step, prepared, suspects))
+        return [
+            replace(answer, releases=True) if change.id in releasing else answer
+            for change, answer in zip(prepared.given, answers, strict=True)
+        ]
 
     def select(
         self,
@@ -159,8 +193,7 @@ class SQLDriver(Driver):
 
     def delete(self, where: Where, *, limit: int = 1_000) -> list[str]:
         reading = self._reading
-        with self._write() as step:
-            return reading.delete(step, where, limit)
+        return self._written(lambda step: reading.delete(step, where, limit))
 
     def read(
         self,
@@ -178,5 +211,4 @@ class SQLDriver(Driver):
         if not writes:
             return []
         records = self._records
-        with self._write(tx) as step:
-            return records.write(step, writes)
+        return self._written(lambda step: records.write(step, writes), tx)

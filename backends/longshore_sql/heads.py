@@ -49,7 +49,7 @@ class Heads:
         """The first rows that the claim may take, in order: `COLUMNS` as they are once it took them, and ``seq``."""
         if look.key not in self._reads:
             self._reads[look.key] = self._dialect.compiled(self._reading(look))
-        named = look.named(claim)
+        named = self._named(look, claim)
         if look.aside:
             named["tasks"] = self._dialect.listing(aside)
         running = to is State.RUNNING
@@ -63,7 +63,11 @@ class Heads:
         if look.key not in self._moves:
             self._moves[look.key] = self._dialect.compiled(self._moving(look))
         tasks = self._dialect.listing(claim.tasks or ())
-        return self._moves[look.key].run(step.cursor, tasks=tasks, limit=limit, **look.named(claim)).rowcount
+        return self._moves[look.key].run(step.cursor, tasks=tasks, limit=limit, **self._named(look, claim)).rowcount
+
+    def _named(self, look: Look, claim: Claim) -> dict[str, Any]:
+        """The values that tell a statement what the claim asks for."""
+        return look.named(claim)
 
     def kept_slot(self) -> ColumnElement[Any]:
         """The unique slot of a job that ends: kept while its period runs."""
@@ -83,6 +87,7 @@ class Heads:
         job = self._schema.job
         due = select(job.c.seq).where(job.c.lane == constant(Lane.FUTURE), job.c.due <= given("now"))
         first = self._through(due, "future").order_by(job.c.due).limit(given("limit"))
+        first = self._dialect.passing_over(first)
         return job.update().where(job.c.seq.in_(first)).values(lane=constant(Lane.READY))
 
     def due(self) -> Select[Any]:
@@ -107,6 +112,21 @@ class Heads:
 
     def _reading(self, look: Look) -> Select[Any]:
         job = self._schema.job
+        columns = self._as_taken()
+        if look.by_id:
+            return self._by_id(columns)
+        head = self._head(look)
+        # The head comes in order, and each of its rows is then looked up: pinned by a test of the plan.
+        return select(*columns).select_from(head.join(job, job.c.seq == head.c.seq))
+
+    def _by_id(self, columns: list[ColumnElement[Any]]) -> Select[Any]:
+        job = self._schema.job.c
+        pending = (job.state == constant(State.PENDING)) & (job.due <= given("now"))
+        return select(*columns).where(job.id == given("id"), pending).limit(given("limit"))
+
+    def _as_taken(self) -> list[ColumnElement[Any]]:
+        """The columns of a row as they are once it is taken."""
+        job = self._schema.job
         changed: dict[str, ColumnElement[Any]] = {
             "state": given("state"),
             "generation": job.c.generation + constant(1),
@@ -115,13 +135,7 @@ class Heads:
             "started": given("now"),
             "unique_slot": case((job.c.unique_scope == given("freed"), null()), else_=job.c.unique_slot),
         } | {name: null() for name in _NOT_READ}
-        columns = [*(changed.get(name, job.c[name]) for name in COLUMNS), job.c.seq]
-        if look.by_id:
-            pending = (job.c.state == constant(State.PENDING)) & (job.c.due <= given("now"))
-            return select(*columns).where(job.c.id == given("id"), pending).limit(given("limit"))
-        head = self._head(look)
-        # The head comes in order, and each of its rows is then looked up: pinned by a test of the plan.
-        return select(*columns).select_from(head.join(job, job.c.seq == head.c.seq))
+        return [*(changed.get(name, job.c[name]) for name in COLUMNS), job.c.seq]
 
     def _head(self, look: Look) -> Subquery:
         ready = self._first(look, Lane.READY)

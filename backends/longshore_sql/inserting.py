@@ -30,6 +30,7 @@ _PLAIN_COLUMNS: Final = (
     "max_attempts", "max_crashes",
 )  # fmt: skip
 
+_TURN_TAKEN: Final = Inserted(Insertion.HELD)
 _INSERTED: Final = {state: Inserted(Insertion.INSERTED, state) for state in State}
 
 
@@ -108,7 +109,9 @@ class Inserting:
             if statement.run(step.cursor, **columns).rowcount == 1:
                 self._add_belongings(step, [job])
                 return _INSERTED[job.state]
-            if clash := self._clash(step, job):
+            clash = self._clash(step, job)
+            # A turn that is another's by now was not asked for: the next is taken, or none.
+            if clash is not None and not (prepared.needs_turn and clash is _TURN_TAKEN):
                 return clash
         raise Unavailable(f"the slots of job {job.id!r} were taken and freed {TRIES} times meanwhile; insert it again")
 
@@ -122,7 +125,7 @@ class Inserting:
             if holder is not None:
                 return Inserted(Insertion.HELD, held_by=holder[0])
         if job.turn is not None and self._turn.run(step.cursor, key=job.key, turn=job.turn).fetchone() is not None:
-            return Inserted(Insertion.HELD)
+            return _TURN_TAKEN
         return None
 
     def frees_lapsed(self, step: Step, unique_key: str) -> bool:

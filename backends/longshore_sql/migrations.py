@@ -7,11 +7,11 @@ than the store goes on while its own version is not below that.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Final, NamedTuple
 
 from sqlalchemy import select
-from sqlalchemy.schema import CreateIndex, CreateTable
+from sqlalchemy.schema import CreateIndex, CreateSequence, CreateTable
 
 from longshore.errors import SchemaError
 from longshore_sql.dialect import Dialect
@@ -43,7 +43,10 @@ class Versions:
 
     def check(self, cursor: Cursor) -> None:
         """Raises `SchemaError` where this code cannot work on the stored schema."""
-        found = dict(self._read.run(cursor).fetchall())
+        self.judge(dict(self._read.run(cursor).fetchall()))
+
+    def judge(self, found: Mapping[str, int]) -> None:
+        """Raises `SchemaError` where this code cannot work on a schema of which this is stored."""
         version, readable_from = found.get("version", 0), found.get("readable_from", 0)
         if readable_from > VERSION:
             raise SchemaError(
@@ -59,7 +62,8 @@ class Versions:
         """Makes all tables and indexes at the present version."""
         tables = self._schema.metadata.sorted_tables
         indexes = [index for table in tables for index in sorted(table.indexes, key=lambda index: str(index.name))]
-        for text in self._dialect.script([*map(CreateTable, tables), *map(CreateIndex, indexes)]):
+        sequences = [CreateSequence(self._schema.versions)] if self._dialect.locks_rows else []
+        for text in self._dialect.script([*sequences, *map(CreateTable, tables), *map(CreateIndex, indexes)]):
             cursor.execute(text)
         self._store(cursor, version=VERSION, readable_from=READABLE_FROM, records=0)
 

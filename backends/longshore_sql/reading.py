@@ -119,11 +119,21 @@ class Reading:
         if is_impossible(where):
             return []
         ids = self._deletable(step, where, limit)
+        if ids and self._dialect.locks_rows:
+            ids = self._still_deletable(step, where, ids)
         listed = self._dialect.listing(ids)
         if ids:
             for statement in self._deletions:
                 statement.run(step.cursor, ids=listed)
         return ids
+
+    def _still_deletable(self, step: Step, where: Where, ids: list[str]) -> list[str]:
+        """Those that nobody has taken meanwhile; nobody can now."""
+        again = replace(where, ids=[*ids, ""], notes=None)
+        statement = self._statement("lock", again, self._locking)
+        named = self._filters.values(again, step.now) | {"now": step.now}
+        locked = {identity for (identity,) in statement.run(step.cursor, **named)}
+        return [identity for identity in ids if identity in locked]
 
     def _deletable(self, step: Step, where: Where, limit: int) -> list[str]:
         statement = self._statement("delete", where, self._choosing, bool(where.notes))
@@ -157,12 +167,21 @@ class Reading:
             statement = statement.order_by(job.created, job.id)
         return statement.limit(given("limit"))
 
+    def _locking(self, where: Where) -> Select[Any]:
+        job = self._schema.job.c
+        conditions = [*self._filters.conditions(where), self._is_free()]
+        return self._dialect.passing_over(select(job.id).where(*conditions).order_by(job.id))
+
+    def _is_free(self) -> ColumnElement[bool]:
+        """Whether a job may be removed."""
+        job = self._schema.job.c
+        lapsed = or_(job.unique_slot.is_(None), job.unique_until.is_(None), job.unique_until <= given("now"))
+        return and_(~is_any_of(job.state, HELD), lapsed)
+
     def _choosing(self, where: Where, noted: bool) -> Select[Any]:
         job = self._schema.job.c
         columns: Sequence[ColumnElement[Any]] = [job[name] for name in COLUMNS] if noted else [job.id]
-        lapsed = or_(job.unique_slot.is_(None), job.unique_until.is_(None), job.unique_until <= given("now"))
-        free = and_(~is_any_of(job.state, HELD), lapsed)
-        conditions = [*self._filters.conditions(where), free]
+        conditions = [*self._filters.conditions(where), self._is_free()]
         if noted:
             return select(*columns).where(*conditions).order_by(job.created, job.id)
         if where.ended is None:

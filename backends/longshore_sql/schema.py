@@ -15,6 +15,7 @@ from sqlalchemy import (
     LargeBinary,
     MetaData,
     PrimaryKeyConstraint,
+    Sequence,
     SmallInteger,
     String,
     Table,
@@ -29,6 +30,8 @@ NAMESPACE: Final = r"[a-z][a-z0-9_]{0,30}"
 VERSION: Final = 1
 READABLE_FROM: Final = 1
 """The oldest version of this package's schema whose code can work on the present one."""
+WORD: Final = String().with_variant(Text(collation="C"), "postgresql")
+"""A text that is compared by its bytes."""
 OVERDUE: Final = frozenset({State.WAITING, State.PENDING})
 """States in which a job can expire."""
 
@@ -56,22 +59,22 @@ def is_any_of(column: ColumnElement[int], values: Iterable[int]) -> ColumnElemen
 class Schema:
     """The tables of one namespace."""
 
-    def __init__(self, namespace: str) -> None:
+    def __init__(self, namespace: str, schema: str | None = None) -> None:
         self.namespace = namespace
-        self.metadata = MetaData()
+        self.metadata = MetaData(schema=schema)
         self.job = Table(f"{namespace}_job", self.metadata, *_job_columns())
         self.parent = Table(
             f"{namespace}_parent",
             self.metadata,
-            Column("parent", String, nullable=False),
-            Column("child", String, nullable=False),
+            Column("parent", WORD, nullable=False),
+            Column("child", WORD, nullable=False),
             PrimaryKeyConstraint("parent", "child"),
             sqlite_with_rowid=False,
         )
         self.attempt = Table(
             f"{namespace}_attempt",
             self.metadata,
-            Column("job", String, nullable=False),
+            Column("job", WORD, nullable=False),
             Column("number", Integer, nullable=False),
             Column("record", LargeBinary, nullable=False),
             PrimaryKeyConstraint("job", "number"),
@@ -79,8 +82,8 @@ class Schema:
         self.record = Table(
             f"{namespace}_record",
             self.metadata,
-            Column("kind", String, nullable=False),
-            Column("key", String, nullable=False),
+            Column("kind", WORD, nullable=False),
+            Column("key", WORD, nullable=False),
             Column("version", BigInteger, nullable=False),
             Column("expires", BigInteger),
             Column("value", LargeBinary, nullable=False),
@@ -89,9 +92,11 @@ class Schema:
         self.meta = Table(
             f"{namespace}_meta",
             self.metadata,
-            Column("name", String, primary_key=True),
+            Column("name", WORD, primary_key=True),
             Column("value", BigInteger, nullable=False),
         )
+        self.versions = Sequence(f"{namespace}_version", metadata=self.metadata, data_type=BigInteger)
+        """The versions of records, where many write at once and the database has sequences."""
         self._add_indexes()
 
     def index(self, name: str) -> str:
@@ -142,10 +147,10 @@ def _job_columns() -> list[Column[Any]]:
 
 def _place_columns() -> list[Column[Any]]:
     return [
-        Column("seq", Integer, primary_key=True),
-        Column("id", String, nullable=False, unique=True),
-        Column("queue", String, nullable=False),
-        Column("task", String, nullable=False),
+        Column("seq", BigInteger().with_variant(Integer, "sqlite"), primary_key=True),
+        Column("id", WORD, nullable=False, unique=True),
+        Column("queue", WORD, nullable=False),
+        Column("task", WORD, nullable=False),
         Column("state", SmallInteger, nullable=False),
         Column("lane", SmallInteger, nullable=False),
         Column("priority", SmallInteger, nullable=False),
@@ -162,12 +167,12 @@ def _run_columns() -> list[Column[Any]]:
         _counter("crashes"),
         Column("max_crashes", Integer, nullable=False),
         _counter("snoozes"),
-        Column("holder", String),
+        Column("holder", WORD),
         Column("started", BigInteger),
         Column("ended", BigInteger),
         Column("expires", BigInteger),
         Column("settled", Integer),
-        Column("settled_by", String),
+        Column("settled_by", WORD),
         _counter("cancel_asked"),
         _counter("awaited"),
         _counter("releases"),
@@ -177,12 +182,12 @@ def _run_columns() -> list[Column[Any]]:
 
 def _bond_columns() -> list[Column[Any]]:
     return [
-        Column("unique_key", String),
-        Column("unique_slot", String),
+        Column("unique_key", WORD),
+        Column("unique_slot", WORD),
         _counter("unique_scope", UniqueScope.END),
         Column("unique_until", BigInteger),
-        Column("group", String),
-        Column("key", String),
+        Column("group", WORD),
+        Column("key", WORD),
         _counter("turns", 1),
         Column("turn", Integer),
         _counter("lax"),
@@ -192,8 +197,8 @@ def _bond_columns() -> list[Column[Any]]:
 
 def _body_columns() -> list[Column[Any]]:
     return [
-        Column("codec", String, nullable=False),
-        Column("result_codec", String),
+        Column("codec", WORD, nullable=False),
+        Column("result_codec", WORD),
         Column("digest", LargeBinary, nullable=False),
         Column("parents", Text),
         Column("notes", Text),

@@ -82,6 +82,10 @@ class SQLiteDriver(SQLDriver):
                 raise ConfigurationError(str(error)) from error
             raise
 
+    @classmethod
+    def serves(cls, handle: Any) -> bool:
+        return isinstance(handle, sqlite3.Connection) or handle.dialect.name == "sqlite"
+
     def close(self) -> None:
         self._source.close()
         self._wakes.close()

@@ -44,7 +44,12 @@ class Step(NamedTuple):
 
 def given(name: str) -> BindParameter[Any]:
     """A parameter that is given at execution; SQLAlchemy keeps the bare names of columns for itself."""
-    return bindparam(_GIVEN + name)
+    return bindparam(parameter(name))
+
+
+def parameter(name: str) -> str:
+    """The name that a given value has in a statement."""
+    return _GIVEN + name
 
 
 class Statement:

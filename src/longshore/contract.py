@@ -160,6 +160,12 @@ class Driver(ABC):
         digits and ``_``, all lower case): stores with different ones do not see each other. A method that needs the
         schema raises `longshore.errors.SchemaError` before `migrate`. `features` are those of this connection."""
 
+    @classmethod
+    def serves(cls, handle: Any) -> bool:
+        """Whether a live object of one of the types `handles` is of this kind of store: a library may serve several
+        kinds by one type."""
+        return True
+
     @abstractmethod
     def close(self) -> None:
         """Closes what `connect` opened, never a handle that was handed in. May be called twice."""

@@ -126,7 +126,7 @@ def _by_handle(handle: object) -> type[Driver]:
             driver = load(name)
         except MissingPackage:
             continue
-        if names & set(driver.handles):
+        if names & set(driver.handles) and driver.serves(handle):
             return driver
     raise UnknownDriver(
         f"expected a URL or a live handle that an installed driver takes, got a {type(handle).__qualname__}"

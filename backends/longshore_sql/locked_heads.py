@@ -1,0 +1,62 @@
+"""The statements that find what a claim may take, where writers lock rows.
+
+Each queue, and each lane aside, is read by itself, as far as a call could want: so each is one walk along an index that
+stops early. The locks are taken within, so that what others are taking is passed over and does not count.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from sqlalchemy import ColumnElement, FromClause, Lateral, Select, Update, select, true, union_all
+
+from longshore_sql.heads import Heads, Look
+from longshore_sql.schema import Lane, constant
+from longshore_sql.statements import given
+
+
+class LockedHeads(Heads):
+    """Reads the heads of queues and lanes, and locks what it read."""
+
+    def _named(self, look: Look, claim: Any) -> dict[str, Any]:
+        return {**look.named(claim), "queues": self._dialect.listing(look.queues)}
+
+    def _reading(self, look: Look) -> Select[Any]:
+        columns = self._as_taken()
+        if look.by_id:
+            return self._dialect.passing_over(self._by_id(columns))
+        job = self._schema.job.c
+        # By other names, since a row may show the same columns as they will be.
+        order = [job.priority.label("_priority"), job.due.label("_due"), job.id.label("_id")]
+        names = [getattr(column, "name", None) for column in columns]
+        labelled = [column.label(f"c{number}") for number, column in enumerate(columns)]
+        assert len(names) == len(labelled)
+        parts = [self._lane(look, Lane.READY, [*labelled, *order])]
+        if look.aside:
+            parts.append(self._lane(look, Lane.ASIDE, [*labelled, *order]))
+        either = parts[0].subquery("head") if len(parts) == 1 else union_all(*parts).subquery("head")
+        wanted = [either.c[f"c{number}"] for number in range(len(columns))]
+        ordered = select(*wanted).order_by(either.c["_priority"].desc(), either.c["_due"], either.c["_id"])
+        return ordered.limit(given("limit"))
+
+    def _moving(self, look: Look) -> Update:
+        job = self._schema.job
+        head = self._lane(look, Lane.READY, [job.c.seq.label("seq"), job.c.task.label("task")]).subquery("head")
+        unwanted = select(head.c.seq).where(head.c.task.not_in(self._dialect.listed("tasks")))
+        return job.update().where(job.c.seq.in_(unwanted)).values(lane=constant(Lane.ASIDE))
+
+    def _lane(self, look: Look, lane: Lane, columns: list[ColumnElement[Any]]) -> Select[Any]:
+        """The first rows of each queue, or of each lane aside."""
+        job = self._schema.job.c
+        queues = self._dialect.listed("queues").subquery("queues")
+        within = [job.lane == constant(lane), job.queue == queues.c.value]
+        outer: FromClause = queues
+        if lane is Lane.ASIDE:
+            tasks = self._dialect.listed("tasks").subquery("tasks")
+            within.append(job.task == tasks.c.value)
+            outer = queues.join(tasks, true())
+        if look.by_priority:
+            within.append(job.priority >= given("min_priority"))
+        first = select(*columns).where(*within).order_by(job.priority.desc(), job.due, job.id)
+        branch: Lateral = self._dialect.passing_over(first.limit(given("limit"))).lateral("first")
+        return select(*branch.c).select_from(outer.join(branch, true()))

@@ -1,0 +1,206 @@
+"""Longshore on PostgreSQL."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager
+from functools import cached_property
+from typing import Any, Final, Self, TypeVar
+
+import psycopg
+import sqlalchemy
+from psycopg.pq import TransactionStatus
+from psycopg.rows import tuple_row
+from sqlalchemy.schema import CreateSchema
+
+from longshore.contract import Clock, Features, Instant, Limits, Listener, Sleeper
+from longshore.errors import Unavailable
+from longshore_sql.driver import SQLDriver
+from longshore_sql.locked_heads import LockedHeads
+from longshore_sql.locked_records import LockedRecords
+from longshore_sql.postgres_dialect import PostgresDialect
+from longshore_sql.postgres_errors import REPEATABLE, Translated
+from longshore_sql.postgres_options import Options
+from longshore_sql.postgres_sources import ConnectionSource, EngineSource, PoolSource, Source, driver_connection, joined
+from longshore_sql.postgres_wakes import NOTIFY, Ears, Notifier, shortened
+from longshore_sql.records import Records
+from longshore_sql.schema import Schema
+from longshore_sql.statements import Step
+
+T = TypeVar("T")
+Cursor = psycopg.Cursor[Any]
+
+TRIES: Final = 10
+"""How often a step is begun that is in a deadlock each time."""
+
+_CLOCK: Final = "SELECT (extract(epoch FROM statement_timestamp()) * 1000000)::bigint"
+_INSIDE: Final = {TransactionStatus.INTRANS, TransactionStatus.INERROR}
+_WRITING: Final = "BEGIN ISOLATION LEVEL READ COMMITTED"
+_READING: Final = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY"
+
+
+class PostgresDriver(SQLDriver):
+    """A connection to PostgreSQL, 15 or newer.
+
+    Takes ``postgresql://user:password@host/database`` with libpq's own options (``sslmode``, ``application_name``, …)
+    in its query, or a live SQLAlchemy ``Engine`` or ``Connection`` of psycopg, or psycopg's ``Connection``, which is
+    neither closed nor reconfigured. Options, in the URL's query or by name: ``namespace``, ``schema`` (which `migrate`
+    creates); for a URL also ``pool_size``, ``max_overflow``, ``pool_timeout`` and ``pool_recycle`` of the pool, and
+    ``lock_timeout``, the seconds to wait for others' open transactions.
+    """
+
+    handles = ("psycopg.Connection", "sqlalchemy.engine.base.Engine", "sqlalchemy.engine.base.Connection")
+    features = Features.DURABLE | Features.SHARED | Features.TRANSACTIONS | Features.WAKEUPS
+    limits = Limits()
+
+    def __init__(self, source: Source, options: Options, clock: Clock | None) -> None:
+        super().__init__(Schema(options.namespace, options.schema), PostgresDialect())
+        self.target = source.target
+        self._source = source
+        self._clock = clock
+        self._translated = Translated()
+        channel = f"{options.schema or ''}.{options.namespace}"
+        self._notifier = Notifier(source.opened, channel)
+        self._ears = Ears(source.opened, channel)
+        self._channel = channel
+        meta = self._dialect.name(self._schema.meta)
+        self._opening = (
+            f"{_CLOCK}, ARRAY(SELECT name FROM {meta} ORDER BY name), ARRAY(SELECT value FROM {meta} ORDER BY name)"
+        )
+        with self._translated, source.lent() as connection:
+            settled = connection.execute(
+                "SELECT current_setting('synchronous_commit') <> 'off' AND current_setting('fsync') = 'on', "
+                "pg_backend_pid()"
+            ).fetchone()
+            is_durable, process = settled or (False, 0)
+            if not is_durable:
+                self.features &= ~Features.DURABLE
+            if process != connection.info.backend_pid:
+                # A pooler stands between: what one of its connections listens to, nobody hears.
+                self.features &= ~Features.WAKEUPS
+
+    @classmethod
+    def connect(cls, target: Any, *, clock: Clock | None = None, **options: Any) -> Self:
+        given = Options.of(target, options)
+        with Translated():
+            return cls(_source(target, given), given, clock)
+
+    def close(self) -> None:
+        self._ears.close()
+        self._notifier.close()
+        self._source.close()
+
+    @classmethod
+    def serves(cls, handle: Any) -> bool:
+        return serves(handle)
+
+    def migrate(self) -> None:
+        with self._translated, self._source.lent() as connection:
+            cursor = connection.cursor(row_factory=tuple_row)
+            with self._between(cursor, "BEGIN"):
+                # Whoever else migrates waits here, and then finds all done.
+                cursor.execute("SELECT pg_advisory_xact_lock(hashtext(%s))", (f"longshore {self._channel}",))
+                if self._schema.metadata.schema is not None:
+                    for text in self._dialect.script([CreateSchema(self._schema.metadata.schema, if_not_exists=True)]):
+                        cursor.execute(text)
+                cursor.execute("SELECT to_regclass(%s)", (self._dialect.name(self._schema.meta),))
+                if cursor.fetchall() == [(None,)]:
+                    self._versions.create(cursor)
+                else:
+                    self._versions.upgrade(cursor)
+                self._versions.check(cursor)
+
+    def now(self) -> Instant:
+        if self._clock is not None:
+            return self._clock()
+        with self._translated, self._source.lent() as connection:
+            return int(connection.cursor(row_factory=tuple_row).execute(_CLOCK).fetchall()[0][0])
+
+    def wake(self, topics: Sequence[str]) -> None:
+        self._notifier.send(map(shortened, topics))
+
+    def listen(self, topics: Sequence[str]) -> Listener:
+        if Features.WAKEUPS not in self.features:
+            return Sleeper()
+        with self._translated:
+            return self._ears.listen(topics)
+
+    @contextmanager
+    def transaction(self) -> Iterator[sqlalchemy.Connection]:
+        with self._source.engine().connect() as connection:
+            with self._translated:
+                driver_connection(connection).autocommit = False
+            yield connection
+            with self._translated:
+                connection.commit()
+
+    def _heads(self) -> LockedHeads:
+        return LockedHeads(self._schema, self._dialect)
+
+    @cached_property
+    def _records(self) -> Records:
+        return LockedRecords(self._schema, self._dialect)
+
+    def _written(self, work: Callable[[Step], T], tx: Any = None) -> T:
+        for _ in range(TRIES - 1 if tx is None else 0):
+            try:
+                return super()._written(work)
+            except Unavailable as error:
+                if not isinstance(error.__cause__, REPEATABLE):
+                    raise
+        return super()._written(work, tx)
+
+    def _write(self, tx: Any = None) -> AbstractContextManager[Step]:
+        return self._transaction(_WRITING) if tx is None else self._joined(tx)
+
+    def _read(self) -> AbstractContextManager[Step]:
+        return self._transaction(_READING)
+
+    @contextmanager
+    def _transaction(self, begin: str) -> Iterator[Step]:
+        with self._translated, self._source.lent() as connection:
+            cursor = connection.cursor(row_factory=tuple_row)
+            with self._between(cursor, f"{begin}; {self._opening}"):
+                cursor.nextset()
+                yield self._step(cursor)
+
+    @contextmanager
+    def _between(self, cursor: Cursor, begin: str) -> Iterator[None]:
+        try:
+            cursor.execute(begin)
+            yield
+            cursor.execute("COMMIT")
+        finally:
+            if cursor.connection.info.transaction_status in _INSIDE:
+                cursor.execute("ROLLBACK")
+
+    @contextmanager
+    def _joined(self, tx: Any) -> Iterator[Step]:
+        with self._translated:
+            cursor = joined(tx).cursor(row_factory=tuple_row)
+            cursor.execute(self._opening)
+            yield self._step(cursor)
+
+    def _step(self, cursor: Cursor) -> Step:
+        now, names, values = cursor.fetchall()[0]
+        self._versions.judge(dict(zip(names, values, strict=True)))
+        return Step(cursor, now if self._clock is None else self._clock())
+
+    def _wake_after(self, topics: Sequence[str], tx: Any) -> None:
+        if tx is None:
+            self.wake(topics)
+        elif Features.WAKEUPS in self.features:
+            with self._translated:
+                # Nobody else is told when the application commits: so it goes with its commit, and not without.
+                joined(tx).execute(NOTIFY, (self._channel, list(map(shortened, topics))))
+
+
+def _source(target: Any, options: Options) -> Source:
+    if options.url is not None:
+        return PoolSource(options)
+    return EngineSource(target) if isinstance(target, sqlalchemy.Engine) else ConnectionSource(target)
+
+
+def serves(handle: Any) -> bool:
+    """Whether a live object of SQLAlchemy's is one of PostgreSQL's."""
+    return not isinstance(handle, sqlalchemy.Engine | sqlalchemy.Connection) or handle.dialect.name == "postgresql"

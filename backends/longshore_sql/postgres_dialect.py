@@ -1,0 +1,59 @@
+"""What PostgreSQL says in its own way."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+import psycopg.errors
+from sqlalchemy import ColumnElement, Select, Table, Text, any_, bindparam, func, select
+from sqlalchemy.dialects.postgresql import ARRAY, insert
+from sqlalchemy.dialects.postgresql.psycopg import PGDialect_psycopg
+from sqlalchemy.sql import Insert
+
+from longshore_sql.dialect import Dialect
+from longshore_sql.statements import given, parameter
+
+
+class PostgresDialect(Dialect):
+    """Builds and compiles for PostgreSQL, whose writers lock rows and not the whole store."""
+
+    locks_rows = True
+    clash = psycopg.errors.UniqueViolation
+
+    def __init__(self) -> None:
+        super().__init__(PGDialect_psycopg(paramstyle="format"))
+
+    def inserting(self, table: Table) -> Insert:
+        return insert(table).on_conflict_do_nothing()
+
+    def replacing(self, table: Table) -> Insert:
+        new = insert(table)
+        rest = {column.name: new.excluded[column.name] for column in table.c if not column.primary_key}
+        return new.on_conflict_do_update(index_elements=list(table.primary_key.columns), set_=rest)
+
+    def listed(self, name: str) -> Select[Any]:
+        return select(func.unnest(_texts(name)).column_valued("value"))
+
+    def listing(self, values: Iterable[Any]) -> list[Any]:
+        return list(values)
+
+    def through(self, statement: Select[Any], table: Table, index: str) -> Select[Any]:
+        # It knows no hints: the settings of our own connections leave the index as the cheapest way.
+        return statement
+
+    def passing_over(self, statement: Select[Any]) -> Select[Any]:
+        return statement.with_for_update(skip_locked=True)
+
+    def locking(self, statement: Select[Any]) -> Select[Any]:
+        return statement.with_for_update()
+
+    def among(self, column: ColumnElement[Any], name: str) -> ColumnElement[bool]:
+        return column == any_(bindparam(parameter(name), type_=ARRAY(column.type)))
+
+    def equals(self, column: ColumnElement[Any], name: str) -> ColumnElement[bool]:
+        return column == given(name)
+
+
+def _texts(name: str) -> ColumnElement[Any]:
+    return bindparam(parameter(name), type_=ARRAY(Text))

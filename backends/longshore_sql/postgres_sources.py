@@ -1,0 +1,242 @@
+"""Where the connections to PostgreSQL come from: a pool of our own, or a live object of the application."""
+
+from __future__ import annotations
+
+import os
+import threading
+from abc import ABC, abstractmethod
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager
+from typing import Any, Final
+
+import psycopg
+import sqlalchemy
+from psycopg.pq import TransactionStatus
+from sqlalchemy.pool import NullPool
+
+from longshore.errors import Closed, ConfigurationError, InvalidValue
+from longshore_sql.postgres_errors import unopened
+from longshore_sql.postgres_options import Options
+
+Connection = psycopg.Connection[Any]
+
+# A table that has just begun to fill has no statistics, and what a planner makes of that lasts as long as its plan:
+# every statement here is made for a walk along an index, so the other ways are made dear on our own connections.
+_SETTINGS: Final = {
+    "client_connection_check_interval": "500",
+    "enable_seqscan": "off",
+    "enable_bitmapscan": "off",
+    "enable_hashjoin": "off",
+    "enable_mergejoin": "off",
+    "jit": "off",
+}
+
+
+class Source(ABC):
+    """Lends a connection for each step; only the thread that it is lent to uses it."""
+
+    target: Any
+    """What another `connect` takes to reach the same."""
+
+    @abstractmethod
+    def lent(self) -> AbstractContextManager[Connection]:
+        """A connection outside any transaction, where each statement is committed by itself."""
+
+    @abstractmethod
+    def engine(self) -> sqlalchemy.Engine:
+        """An engine for transactions of the application's own."""
+
+    @abstractmethod
+    def opened(self) -> Connection:
+        """A further connection, which is the caller's to close."""
+
+    def close(self) -> None:
+        """Closes what was opened here."""
+        return
+
+
+class PoolSource(Source):
+    """Connections of our own in a pool. A child of fork opens new ones."""
+
+    def __init__(self, options: Options) -> None:
+        self._options = options
+        self._process = os.getpid()
+        self._abandoned: list[sqlalchemy.Engine] = []
+        self._closed = False
+        self._lock = threading.Lock()
+        self.target = options.target()
+        self._settings = _settings(options)
+        self._engine = self._fresh()
+
+    @contextmanager
+    def lent(self) -> Iterator[Connection]:
+        pooled = self.engine().raw_connection()
+        try:
+            connection = _checked(pooled.driver_connection)
+            with _alone(connection):
+                yield connection
+        except BaseException as error:
+            if isinstance(error, psycopg.OperationalError | psycopg.InterfaceError):
+                pooled.invalidate(error)
+            raise
+        finally:
+            pooled.close()
+
+    def engine(self) -> sqlalchemy.Engine:
+        if self._closed:
+            raise Closed("the driver of this PostgreSQL was closed: connect again")
+        if self._process != os.getpid():
+            with self._lock:
+                if self._process != os.getpid():
+                    # The parent goes on with these: nothing may be sent on them, not even a farewell.
+                    self._abandoned.append(self._engine)
+                    self._engine, self._process = self._fresh(), os.getpid()
+        return self._engine
+
+    def opened(self) -> Connection:
+        try:
+            connection = psycopg.connect(self._options.url or "", autocommit=True)
+        except psycopg.Error as error:
+            raise unopened(error) from error
+        try:
+            connection.execute(self._settings)
+        except BaseException:
+            connection.close()
+            raise
+        return connection
+
+    def close(self) -> None:
+        self._closed = True
+        if self._process == os.getpid():
+            self._engine.dispose()
+
+    def _fresh(self) -> sqlalchemy.Engine:
+        options = self._options
+        return sqlalchemy.create_engine(
+            "postgresql+psycopg://", creator=self.opened, pool_size=options.pool_size, pool_use_lifo=True,
+            max_overflow=options.max_overflow, pool_timeout=options.pool_timeout,
+            pool_recycle=int(options.pool_recycle) or -1,
+        )  # fmt: skip
+
+
+class EngineSource(Source):
+    """A live engine of the application: each step takes a connection from its pool and gives it back as it was."""
+
+    def __init__(self, engine: sqlalchemy.Engine) -> None:
+        if engine.dialect.driver != "psycopg":
+            raise ConfigurationError(
+                f"expected an engine of postgresql+psycopg://, got one of {engine.dialect.name}+{engine.dialect.driver}"
+            )
+        self._engine = engine
+        self.target = engine
+
+    @contextmanager
+    def lent(self) -> Iterator[Connection]:
+        pooled = self._engine.raw_connection()
+        try:
+            connection = _checked(pooled.driver_connection)
+            with _alone(connection):
+                yield connection
+        finally:
+            pooled.close()
+
+    def engine(self) -> sqlalchemy.Engine:
+        return self._engine
+
+    def opened(self) -> Connection:
+        detached = self._engine.raw_connection()
+        detached.detach()
+        connection = _checked(detached.driver_connection)
+        connection.autocommit = True
+        return connection
+
+
+class ConnectionSource(Source):
+    """One live connection of the application: psycopg's own, or SQLAlchemy's."""
+
+    def __init__(self, handle: Any) -> None:
+        self._handle = handle
+        self._lock = threading.RLock()
+        self.target = handle
+        driver_connection(handle)
+
+    @contextmanager
+    def lent(self) -> Iterator[Connection]:
+        with self._lock:
+            connection = driver_connection(self._handle)
+            if connection.info.transaction_status is not TransactionStatus.IDLE:
+                raise ConfigurationError(
+                    "the connection that was handed in is inside a transaction: give it as tx=… to take part in that, "
+                    "or commit first"
+                )
+            with _alone(connection):
+                yield connection
+
+    def engine(self) -> sqlalchemy.Engine:
+        return sqlalchemy.create_engine("postgresql+psycopg://", creator=self.opened, poolclass=NullPool)
+
+    def opened(self) -> Connection:
+        info = driver_connection(self._handle).info
+        try:
+            return psycopg.connect(**_parameters(info), autocommit=True)
+        except psycopg.Error as error:
+            raise unopened(error) from error
+
+
+def joined(tx: Any) -> Connection:
+    """The connection of an application's transaction."""
+    if isinstance(tx, sqlalchemy.Connection) and not tx.in_transaction():
+        tx.begin()  # Else its commit would find nothing to commit: it does not see what is done beneath it.
+    connection = driver_connection(tx)
+    status = connection.info.transaction_status
+    if status is TransactionStatus.IDLE and connection.autocommit:
+        raise InvalidValue("expected tx to be in a transaction, got a connection in none: execute BEGIN on it first")
+    return connection
+
+
+def driver_connection(handle: Any) -> Connection:
+    """psycopg's connection in a connection or a session of SQLAlchemy's, or itself."""
+    if isinstance(handle, psycopg.Connection):
+        return handle
+    if isinstance(handle, sqlalchemy.Connection):
+        return _checked(handle.connection.driver_connection)
+    inner = handle.connection() if callable(getattr(handle, "connection", None)) else None
+    if isinstance(inner, sqlalchemy.Connection):
+        return _checked(inner.connection.driver_connection)
+    raise ConfigurationError(
+        "expected psycopg's connection, or a Connection or Session of SQLAlchemy's (of an asynchronous one: what "
+        f"run_sync gives to its function), got {type(handle).__module__}.{type(handle).__qualname__}"
+    )
+
+
+@contextmanager
+def _alone(connection: Connection) -> Iterator[None]:
+    """Where each statement is committed by itself; afterwards the connection is as it was."""
+    if connection.autocommit:
+        yield
+        return
+    connection.autocommit = True
+    try:
+        yield
+    finally:
+        if not connection.closed and connection.info.transaction_status is TransactionStatus.IDLE:
+            connection.autocommit = False
+
+
+def _checked(connection: Any) -> Connection:
+    if isinstance(connection, psycopg.Connection):
+        return connection
+    raise ConfigurationError(
+        f"expected a connection of psycopg's, got {type(connection).__module__}.{type(connection).__qualname__}: "
+        "connect by postgresql+psycopg://"
+    )
+
+
+def _parameters(info: psycopg.ConnectionInfo) -> dict[str, Any]:
+    return {**info.get_parameters(), "password": info.password or None}
+
+
+def _settings(options: Options) -> str:
+    settings = {**_SETTINGS, "lock_timeout": str(round(options.lock_timeout * 1_000))}
+    pairs = ", ".join(f"set_config('{name}', '{value}', false)" for name, value in settings.items())
+    return f"SELECT {pairs}"
