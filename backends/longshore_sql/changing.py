@@ -52,7 +52,9 @@ class Changing:
         self._shapes: dict[ShapeKey, Shape | None] = {}
         self._writes: dict[tuple[str, ...], Statement] = {}
         job, parent, attempt = schema.job.c, schema.parent.c, schema.attempt.c
-        self._lock = dialect.compiled(dialect.locking(select(job.id).where(dialect.among(job.id, "ids")).order_by(job.id)))
+        self._lock = dialect.compiled(
+            dialect.locking(select(job.id).where(dialect.among(job.id, "ids")).order_by(job.id))
+        )
         found = select(*(job[name] for name in COLUMNS)).where(job.id == given("id"))
         self._find = dialect.compiled(dialect.locking(found))
         self._slot = dialect.compiled(select(job.id).where(job.unique_slot == given("unique_slot")))

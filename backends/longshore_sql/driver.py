@@ -131,9 +131,7 @@ class SQLDriver(Driver):
 
     def claim(self, claims: Sequence[Claim], *, holder: str, limit: int, max_bytes: int | None = None) -> Claimed:
         claiming = self._claiming
-        return self._written(
-            lambda step: claiming.claim(step, claims, holder=holder, limit=limit, max_bytes=max_bytes)
-        )
+        return self._written(lambda step: claiming.claim(step, claims, holder=holder, limit=limit, max_bytes=max_bytes))
 
     def update(self, changes: Sequence[Change], *, tx: Any = None) -> list[Answer]:
         if not changes:

@@ -31,10 +31,10 @@ _PLAIN_COLUMNS: Final = (
 )  # fmt: skip
 
 _TURN_TAKEN: Final = Inserted(Insertion.HELD)
-_INSERTED: Final = {state: Inserted(Insertion.INSERTED, state) for state in State}
+INSERTED: Final = {state: Inserted(Insertion.INSERTED, state) for state in State}
 
 
-class _Prepared(NamedTuple):
+class Prepared(NamedTuple):
     """A job that is to be stored, and what is put into which columns."""
 
     job: StoredJob
@@ -69,20 +69,20 @@ class Inserting:
         """Stores each, in order, and answers each."""
         rows = _plain_rows(jobs, step.now)
         if rows is not None and self._stores_all(step, self._plain, [self._arranged(row) for row in rows]):
-            return [_INSERTED[State.PENDING]] * len(jobs)
+            return [INSERTED[State.PENDING]] * len(jobs)
         answers: list[Inserted] = []
-        prepared = (_prepared(job, step.now, position) for position, job in enumerate(jobs))
-        for shape, run in groupby(prepared, lambda one: one.shape):
+        ready = (prepared(job, step.now, position) for position, job in enumerate(jobs))
+        for shape, run in groupby(ready, lambda one: one.shape):
             answers += self._insert_run(step, shape, list(run))
         return answers
 
-    def _insert_run(self, step: Step, shape: tuple[str, ...] | None, run: list[_Prepared]) -> list[Inserted]:
+    def _insert_run(self, step: Step, shape: tuple[str, ...] | None, run: list[Prepared]) -> list[Inserted]:
         if shape is not None:
             statement = self._statement(shape)
-            if self._stores_all(step, statement, [statement.values(prepared.columns) for prepared in run]):
-                self._add_belongings(step, [prepared.job for prepared in run])
-                return [_INSERTED[prepared.job.state] for prepared in run]
-        return [self._insert_one(step, prepared) for prepared in run]
+            if self._stores_all(step, statement, [statement.values(one.columns) for one in run]):
+                self._add_belongings(step, [one.job for one in run])
+                return [INSERTED[one.job.state] for one in run]
+        return [self._insert_one(step, one) for one in run]
 
     def _stores_all(self, step: Step, statement: Statement, rows: list[Row]) -> bool:
         """Whether none of the rows clashed; if one did, none is stored."""
@@ -99,19 +99,19 @@ class Inserting:
         cursor.execute("RELEASE SAVEPOINT longshore_insert")
         return False
 
-    def _insert_one(self, step: Step, prepared: _Prepared) -> Inserted:
-        job, columns = prepared.job, prepared.columns
+    def _insert_one(self, step: Step, asked: Prepared) -> Inserted:
+        job, columns = asked.job, asked.columns
         for _ in range(TRIES):
-            if prepared.needs_turn:
+            if asked.needs_turn:
                 job = self._with_turn(step, job)
                 columns = _named(job, step.now)
             statement = self._statement(tuple(columns))
             if statement.run(step.cursor, **columns).rowcount == 1:
                 self._add_belongings(step, [job])
-                return _INSERTED[job.state]
+                return INSERTED[job.state]
             clash = self._clash(step, job)
             # A turn that is another's by now was not asked for: the next is taken, or none.
-            if clash is not None and not (prepared.needs_turn and clash is _TURN_TAKEN):
+            if clash is not None and not (asked.needs_turn and clash is _TURN_TAKEN):
                 return clash
         raise Unavailable(f"the slots of job {job.id!r} were taken and freed {TRIES} times meanwhile; insert it again")
 
@@ -215,10 +215,11 @@ def _plain_rows(jobs: Sequence[NewJob | StoredJob], now: Instant) -> list[Row] |
     return rows
 
 
-def _prepared(asked: NewJob | StoredJob, now: Instant, position: int) -> _Prepared:
+def prepared(asked: NewJob | StoredJob, now: Instant, position: int) -> Prepared:
+    """The job that is to be stored for what was asked, as element number ``position``."""
     job = born(asked, now, position) if isinstance(asked, NewJob) else asked
     needs_turn = isinstance(asked, NewJob) and job.key is not None and job.state is State.PENDING
-    return _Prepared(job, needs_turn, {} if needs_turn else _named(job, now))
+    return Prepared(job, needs_turn, {} if needs_turn else _named(job, now))
 
 
 def _named(job: StoredJob, now: Instant) -> dict[str, Any]:

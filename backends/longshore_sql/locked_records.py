@@ -40,7 +40,9 @@ class LockedRecords(Records):
         self._is_live = or_(record.expires.is_(None), record.expires > given("now"))
         self._lock = dialect.compiled(self._locking())
         self._puts = {any_version: dialect.compiled(self._putting(any_version)) for any_version in (True, False)}
-        self._replace = dialect.compiled(self._changing({"value": self._given.c.value, "expires": self._given.c.expires}))
+        self._replace = dialect.compiled(
+            self._changing({"value": self._given.c.value, "expires": self._given.c.expires})
+        )
         # Expired at once: nobody sees it, whatever the clocks do.
         self._erase_all = dialect.compiled(self._changing({"value": given("nothing"), "expires": given("now")}))
         self._next = dialect.compiled(select(self._versions.next_value()))
@@ -94,7 +96,9 @@ class LockedRecords(Records):
     def _locking(self) -> Any:
         record = self._table.c
         these = (record.kind == self._given.c.kind) & (record.key == self._given.c.key)
-        found = select(record.kind, record.key, record.version, self._is_live).join_from(self._given, self._table, these)
+        found = select(record.kind, record.key, record.version, self._is_live).join_from(
+            self._given, self._table, these
+        )
         return found.order_by(record.kind, record.key).with_for_update(of=self._table)
 
     def _putting(self, any_version: bool) -> Insert:

@@ -16,7 +16,9 @@ from sqlalchemy.schema import CreateSchema
 from longshore.contract import Clock, Features, Instant, Limits, Listener, Sleeper
 from longshore.errors import Unavailable
 from longshore_sql.driver import SQLDriver
+from longshore_sql.inserting import Inserting
 from longshore_sql.locked_heads import LockedHeads
+from longshore_sql.locked_inserting import LockedInserting
 from longshore_sql.locked_records import LockedRecords
 from longshore_sql.postgres_dialect import PostgresDialect
 from longshore_sql.postgres_errors import REPEATABLE, Translated
@@ -136,6 +138,10 @@ class PostgresDriver(SQLDriver):
 
     def _heads(self) -> LockedHeads:
         return LockedHeads(self._schema, self._dialect)
+
+    @cached_property
+    def _inserting(self) -> Inserting:
+        return LockedInserting(self._schema, self._dialect)
 
     @cached_property
     def _records(self) -> Records:
