@@ -8,8 +8,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from sqlalchemy import ColumnElement, FromClause, Lateral, Select, Update, select, true, union_all
+from sqlalchemy import ColumnElement, FromClause, Select, Update, select, true, union_all
 
+from longshore.contract import Claim
 from longshore_sql.heads import Heads, Look
 from longshore_sql.schema import Lane, constant
 from longshore_sql.statements import given
@@ -18,7 +19,7 @@ from longshore_sql.statements import given
 class LockedHeads(Heads):
     """Reads the heads of queues and lanes, and locks what it read."""
 
-    def _named(self, look: Look, claim: Any) -> dict[str, Any]:
+    def _named(self, look: Look, claim: Claim) -> dict[str, Any]:
         return {**look.named(claim), "queues": self._dialect.listing(look.queues)}
 
     def _reading(self, look: Look) -> Select[Any]:
@@ -28,9 +29,7 @@ class LockedHeads(Heads):
         job = self._schema.job.c
         # By other names, since a row may show the same columns as they will be.
         order = [job.priority.label("_priority"), job.due.label("_due"), job.id.label("_id")]
-        names = [getattr(column, "name", None) for column in columns]
         labelled = [column.label(f"c{number}") for number, column in enumerate(columns)]
-        assert len(names) == len(labelled)
         parts = [self._lane(look, Lane.READY, [*labelled, *order])]
         if look.aside:
             parts.append(self._lane(look, Lane.ASIDE, [*labelled, *order]))
@@ -58,5 +57,5 @@ class LockedHeads(Heads):
         if look.by_priority:
             within.append(job.priority >= given("min_priority"))
         first = select(*columns).where(*within).order_by(job.priority.desc(), job.due, job.id)
-        branch: Lateral = self._dialect.passing_over(first.limit(given("limit"))).lateral("first")
+        branch = self._dialect.passing_over(first.limit(given("limit"))).lateral("first")
         return select(*branch.c).select_from(outer.join(branch, true()))

@@ -22,7 +22,8 @@ class PostgresDialect(Dialect):
     clash = psycopg.errors.UniqueViolation
 
     def __init__(self) -> None:
-        super().__init__(PGDialect_psycopg(paramstyle="format"))
+        dialect: Any = PGDialect_psycopg
+        super().__init__(dialect(paramstyle="format"))
 
     def inserting(self, table: Table) -> Insert:
         return insert(table).on_conflict_do_nothing()

@@ -158,18 +158,16 @@ class Ears:
         return connection
 
     def _run(self, connection: Connection, ear: socket.socket) -> None:
+        heard: Connection | None = connection
         with ear:
-            while not self._closed:
+            while heard is not None:
                 try:
-                    self._hear(connection, ear)
+                    self._hear(heard, ear)
                 except psycopg.Error as error:
                     _logger.info("listening was cut: %s", error)
                 finally:
-                    connection.close()
-                again = None if self._closed else self._again(ear)
-                if again is None:
-                    return
-                connection = again
+                    heard.close()
+                heard = self._again(ear)
                 # What was said meanwhile was not heard.
                 self._wake(None)
 
@@ -182,10 +180,10 @@ class Ears:
         return None
 
     def _hear(self, connection: Connection, ear: socket.socket) -> None:
+        ends: list[Any] = [connection.fileno(), ear]
         while not self._closed:
-            select.select([connection.fileno(), ear], [], [])
-            if not self._closed:
-                self._wake({notify.payload for notify in connection.notifies(timeout=0)})
+            select.select(ends, [], [])
+            self._wake({notify.payload for notify in connection.notifies(timeout=0)})
 
     def _wake(self, topics: set[str] | None) -> None:
         with self._lock:
