@@ -87,14 +87,14 @@ class PostgresDriver(SQLDriver):
         with Translated():
             return cls(_source(target, given), given, clock)
 
+    @classmethod
+    def serves(cls, handle: Any) -> bool:
+        return is_postgres(handle)
+
     def close(self) -> None:
         self._ears.close()
         self._notifier.close()
         self._source.close()
-
-    @classmethod
-    def serves(cls, handle: Any) -> bool:
-        return serves(handle)
 
     def migrate(self) -> None:
         with self._translated, self._source.lent() as connection:
@@ -207,6 +207,6 @@ def _source(target: Any, options: Options) -> Source:
     return EngineSource(target) if isinstance(target, sqlalchemy.Engine) else ConnectionSource(target)
 
 
-def serves(handle: Any) -> bool:
+def is_postgres(handle: Any) -> bool:
     """Whether a live object of SQLAlchemy's is one of PostgreSQL's."""
     return not isinstance(handle, sqlalchemy.Engine | sqlalchemy.Connection) or handle.dialect.name == "postgresql"
