@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Sequence
-from typing import Final
+from functools import cache
+from typing import Any, Final
 
 import typer
 from typer.exceptions import TyperException
+from typer.main import get_command
 
 from longshore.cli.commands import commands
 from longshore.errors import ConfigurationError, InvalidValue, LongshoreError
@@ -21,7 +23,7 @@ INTERRUPTED: Final = 130
 def run(arguments: Sequence[str]) -> int:
     """Runs one command, and gives the exit code."""
     try:
-        code = commands(args=list(arguments), prog_name="longshore", standalone_mode=False)
+        code = _tree()(args=list(arguments), prog_name="longshore", standalone_mode=False)
         return code if isinstance(code, int) else DONE
     except TyperException as error:
         # Without words there is no message: the help was printed.
@@ -33,6 +35,12 @@ def run(arguments: Sequence[str]) -> int:
         return _complain(str(error), FAILED)
     except (typer.Abort, KeyboardInterrupt):
         return INTERRUPTED
+
+
+@cache
+def _tree() -> Any:
+    """All commands; to make them takes as long as to run one."""
+    return get_command(commands)
 
 
 def _complain(message: str, code: int) -> int:
