@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping
 from typing import Any, Final, NamedTuple, Self
-from urllib.parse import parse_qsl, quote, urlencode, urlsplit, urlunsplit
+from urllib.parse import SplitResult, parse_qsl, quote, urlencode, urlsplit, urlunsplit
 
 import psycopg
 from psycopg.conninfo import conninfo_to_dict
@@ -15,6 +15,10 @@ from longshore_sql.schema import NAMESPACE
 
 _SCHEME: Final = "postgresql"
 _SCHEMA: Final = r"[A-Za-z_][A-Za-z0-9_]{0,62}"
+_ILLEGIBLE: Final = (
+    "expected a URL like postgresql://user:password@host:5432/database, percent-encoded where a part has signs of its "
+    "own, got one that cannot be read"
+)
 _KNOWN_FOR_HANDLES: Final = ("namespace", "schema")
 
 
@@ -35,7 +39,9 @@ class Options(NamedTuple):
         """Reads the URL, if it is one, and the options."""
         if not isinstance(target, str):
             return cls(None, **_converted(_known(options, _KNOWN_FOR_HANDLES)))
-        parts = urlsplit(target)
+        parts = _split(target)
+        if parts is None:
+            raise ConfigurationError(_ILLEGIBLE)
         asked = {**dict(parse_qsl(parts.query, keep_blank_values=True)), **options}
         own = {name: asked.pop(name) for name in tuple(asked) if name in cls._fields[1:]}
         query = urlencode({name: str(value) for name, value in asked.items()}, quote_via=quote)
@@ -59,14 +65,25 @@ def _check(url: str, passed_on: Mapping[str, Any]) -> None:
             f"PostgreSQL knows the options {', '.join(Options._fields[1:])} and those of libpq (sslmode, "
             f"application_name, connect_timeout, …), not {', '.join(unknown)}"
         )
+    if not _is_legible(url):
+        raise ConfigurationError(_ILLEGIBLE)
+
+
+def _is_legible(url: str) -> bool:
     try:
         conninfo_to_dict(url)
-    except psycopg.ProgrammingError:
-        # What libpq says would show the URL, and so a password.
-        raise ConfigurationError(
-            "expected a URL like postgresql://user:password@host:5432/database, percent-encoded where a part has "
-            "signs of its own, got one that cannot be read"
-        ) from None
+    except (psycopg.ProgrammingError, UnicodeError):
+        return False  # What libpq says is not told, as it would show the URL, and so a password.
+    return True
+
+
+def _split(url: str) -> SplitResult | None:
+    try:
+        parts = urlsplit(url)
+    except ValueError:
+        return None
+    # With a sign of its own in the password, a part of it would pass for the host or for an option, and be told.
+    return None if "@" in parts.query or parts.netloc.count("@") > 1 else parts
 
 
 def _known(options: Mapping[str, Any], known: tuple[str, ...]) -> dict[str, Any]:

@@ -10,7 +10,7 @@ from stevedore import ExtensionManager
 
 from longshore import Longshore, registry
 from longshore.contract import Features
-from longshore.errors import ConfigurationError, MissingPackage, UnknownDriver, Unsupported
+from longshore.errors import ConfigurationError, MissingPackage, Unavailable, UnknownDriver, Unsupported
 from longshore.memory import MemoryDriver
 from longshore.memory_store import MemoryStore
 from longshore.testing.clock import ManualClock
@@ -206,7 +206,7 @@ class TestPasswords:
 
     @pytest.mark.parametrize("url", SECRETS)
     def test_a_password_never_shows_in_an_error(self, url: str) -> None:
-        with pytest.raises((ConfigurationError, Unsupported)) as caught:
+        with pytest.raises((ConfigurationError, Unsupported, Unavailable)) as caught:
             registry.connect(url, require=Features.DURABLE)
         error: BaseException | None = caught.value
         while error is not None:
