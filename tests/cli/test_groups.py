@@ -61,6 +61,14 @@ class TestBonds:
         states = [app.job(identity).info().state for identity in ("child", "other")]
         assert states == [State.PENDING, State.CANCELLED], "only the lax one runs"
 
+    def test_jobs_are_listed_by_what_ties_them(self, say: Say) -> None:
+        add(say, "parent", "--group", "cargo")
+        add(say, "child", "--after", "parent")
+        add(say, "in line", "--key", "ship")
+        wanted = {("--group", "cargo"): "parent", ("--parent", "parent"): "child", ("--key", "ship"): "in line"}
+        for words, found in wanted.items():
+            assert [line[0] for line in say("jobs", "list", *words).lines()[1:]] == [found]
+
     def test_a_subtree_is_cancelled(self, app: Longshore, say: Say) -> None:
         add(say, "root")
         add(say, "child", "--after", "root", "--lax")

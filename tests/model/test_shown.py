@@ -28,6 +28,19 @@ def pier(app: Longshore) -> Longshore:
     return app
 
 
+class TestJobs:
+    def test_by_their_group_their_key_and_those_that_they_wait_for(self, pier: Longshore) -> None:
+        load = pier.tasks["load"]
+        first = load.options(id="first", group="cargo", key="ship").enqueue()
+        load.options(id="second", group="cargo", after=first).enqueue()
+        load.options(id="third", key="ship", after=["first", "second"]).enqueue()
+        load.options(id="stranger").enqueue()
+        assert [job.id for job in pier.admin.jobs(groups="cargo").jobs] == ["second", "first"]
+        assert [job.id for job in pier.admin.jobs(keys=["ship", "boat"]).jobs] == ["third", "first"]
+        assert [job.id for job in pier.admin.jobs(parents="first").jobs] == ["third", "second"]
+        assert [job.id for job in pier.admin.every(parents="first", groups="cargo")] == ["second"]
+
+
 class TestGroups:
     def test_how_far_one_has_come(self, pier: Longshore) -> None:
         with pier.group("cargo", then=pier.tasks["load"].call(9)) as group:

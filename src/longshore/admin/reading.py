@@ -90,6 +90,9 @@ class Reading:
         tasks: Several | None = None,
         states: State | Iterable[State] | None = None,
         notes: Mapping[str, Any] | None = None,
+        groups: Several | None = None,
+        keys: Several | None = None,
+        parents: Several | None = None,
         since: Seconds | datetime | None = None,
         oldest_first: bool = False,
         limit: int = 100,
@@ -103,12 +106,18 @@ class Reading:
             tasks: of these tasks.
             states: in these states.
             notes: with each of these notes; texts, integers and booleans can be asked for.
+            groups: members of these groups.
+            keys: in the lines of these keys.
+            parents: that wait for these jobs, or waited.
             since: held now, or created or ended so long ago or less, or since that moment.
             oldest_first: in the order in which they were created.
             limit: how many at most; a page may be shorter.
             after: of the page before. It stays good while jobs come and go.
         """
-        where = self._where(ids=ids, queues=queues, tasks=tasks, states=states, notes=notes, since=since)
+        where = self._where(
+            ids=ids, queues=queues, tasks=tasks, states=states, notes=notes, groups=groups, keys=keys, parents=parents,
+            since=since,
+        )  # fmt: skip
         return self._page(where, oldest_first=oldest_first, limit=limit, after=after)
 
     def every(
@@ -119,10 +128,16 @@ class Reading:
         tasks: Several | None = None,
         states: State | Iterable[State] | None = None,
         notes: Mapping[str, Any] | None = None,
+        groups: Several | None = None,
+        keys: Several | None = None,
+        parents: Several | None = None,
         since: Seconds | datetime | None = None,
     ) -> Iterator[JobInfo]:
         """All jobs for which all that is given holds, newest first, read page by page as they are wanted."""
-        where = self._where(ids=ids, queues=queues, tasks=tasks, states=states, notes=notes, since=since)
+        where = self._where(
+            ids=ids, queues=queues, tasks=tasks, states=states, notes=notes, groups=groups, keys=keys, parents=parents,
+            since=since,
+        )  # fmt: skip
         now = self._store.now()
         return (info_of(job, now) for job in self._store.each(where, body=False))
 
@@ -232,6 +247,9 @@ class Reading:
         tasks: Several | None = None,
         states: State | Iterable[State] | None = None,
         notes: Mapping[str, Any] | None = None,
+        groups: Several | None = None,
+        keys: Several | None = None,
+        parents: Several | None = None,
         since: Seconds | datetime | None = None,
     ) -> Where:
         return Where(
@@ -240,6 +258,9 @@ class Reading:
             tasks=texts(tasks),
             states=(states,) if isinstance(states, State) else None if states is None else tuple(states),
             notes=notes,
+            groups=texts(groups),
+            keys=texts(keys),
+            parents=texts(parents),
             changed=None if since is None else self._ago(since),
         )
 

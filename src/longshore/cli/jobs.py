@@ -34,6 +34,9 @@ def list_jobs(
     task: Tasks = None,
     state: States = None,
     note: Annotated[list[str] | None, typer.Option(help="Only with this note, as KEY=JSON; repeatable.")] = None,
+    group: Annotated[list[str] | None, typer.Option(help="Only members of this group; repeatable.")] = None,
+    key: Annotated[list[str] | None, typer.Option(help="Only in the line of this key; repeatable.")] = None,
+    parent: Annotated[list[str] | None, typer.Option(help="Only what waits for this job; repeatable.")] = None,
     since: Annotated[float | None, typer.Option(help="Held, created or ended in so many last seconds.")] = None,
     stuck: Annotated[bool, typer.Option("--stuck", help="Only what has been due for over two days.")] = False,
     limit: Annotated[int, typer.Option("--limit", "-l", help="At most so many.")] = 100,
@@ -46,6 +49,7 @@ def list_jobs(
             page = found.admin.stuck(limit=limit, after=after)
         else:
             filters = _filters(queue, task, state) | {"notes": notes_of(note), "since": since}
+            filters |= {"groups": group or None, "keys": key or None, "parents": parent or None}
             page = found.admin.jobs(**filters, limit=limit, after=after)
     if json:
         print_json(page)
