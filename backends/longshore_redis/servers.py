@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from typing import Any
+from typing import Any, Final
 
 import redis
 from redis.backoff import NoBackoff
@@ -14,7 +14,9 @@ from longshore.errors import ConfigurationError
 from longshore_redis.failures import translated
 from longshore_redis.options import Options
 
-OLDEST = (6, 2)
+OLDEST: Final = (6, 2)
+_KEPT: Final = frozenset({"host", "port", "path", "db", "username", "password", "credential_provider", "client_name"})
+"""What a connection of ours has of one that was handed in, besides how its socket is and its TLS."""
 
 
 def opened(options: Options) -> redis.Redis:
@@ -35,9 +37,12 @@ def opened(options: Options) -> redis.Redis:
 def beside(handle: Any) -> redis.Redis:
     """A client of ours to the server of one that was handed in, which may repeat commands or decode answers."""
     pool = handle.connection_pool
-    settings = {**pool.connection_kwargs, "retry": Retry(NoBackoff(), 0), "decode_responses": False, "protocol": 2}
-    settings.pop("retry_on_error", None)
-    settings.pop("retry_on_timeout", None)
+    kept = {
+        name: value
+        for name, value in pool.connection_kwargs.items()
+        if name in _KEPT or name.startswith(("ssl_", "socket_"))
+    }
+    settings = {**kept, "retry": Retry(NoBackoff(), 0), "protocol": 2}
     own = redis.ConnectionPool(connection_class=pool.connection_class, **settings)
     return redis.Redis.from_pool(own)
 

@@ -1,0 +1,43 @@
+"""Stores on Redis for the tests of what is private to that driver."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from conftest import Serve
+from longshore_redis.driver import RedisDriver
+from stores import fresh_store
+
+Connect = Callable[..., RedisDriver]
+
+
+@pytest.fixture
+def url(tmp_path: Path, shared_server: Serve) -> str:
+    """An empty namespace of the server that all tests use."""
+    found: str = fresh_store("redis", tmp_path, shared_server)
+    return found
+
+
+@pytest.fixture
+def connect(url: str) -> Iterator[Connect]:
+    """Opens connections, and closes them at the end."""
+    opened: list[RedisDriver] = []
+
+    def connect(target: Any = url, **options: Any) -> RedisDriver:
+        opened.append(RedisDriver.connect(target, **options))
+        return opened[-1]
+
+    yield connect
+    for driver in opened:
+        driver.close()
+
+
+@pytest.fixture
+def store(connect: Connect) -> RedisDriver:
+    driver = connect()
+    driver.migrate()
+    return driver

@@ -1,0 +1,96 @@
+"""The scripts say what they are given and what they answer, and hold no server for long."""
+
+from __future__ import annotations
+
+import re
+import time
+from importlib.resources import files
+
+import pytest
+import redis
+
+from longshore.contract import EVERY, By, Change, Claim, NewJob, State, StoredJob, Where, Write
+from longshore_redis import driver as driver_module
+from longshore_redis import scripts
+from longshore_redis.driver import RedisDriver
+
+FOLDER = files("longshore_redis") / "scripts"
+PARTS = {"store", "job", "standing", "changing", "claiming"}
+NAMES = sorted(file.name.removesuffix(".lua") for file in FOLDER.iterdir() if file.name.endswith(".lua"))
+METHODS = [name for name in NAMES if name not in PARTS]
+LONGEST = 0.5
+"""Seconds for which a call may hold the server on a busy machine; alone it is a tenth of that."""
+
+
+def arguments_in_header(name: str) -> tuple[int, bool]:
+    """How many arguments a script says that it is given, and whether more may follow."""
+    (said,) = re.findall(r"^-- ARGV: (.+)$", (FOLDER / f"{name}.lua").read_text(), re.MULTILINE)
+    parts = said.split(" | ")
+    fixed = [part for part in parts if "…" not in part]
+    return len(fixed), len(fixed) < len(parts)
+
+
+@pytest.mark.parametrize("name", METHODS)
+def test_a_script_says_what_it_is_given_and_what_it_answers(name: str) -> None:
+    first, *rest = (FOLDER / f"{name}.lua").read_text().splitlines()
+    assert first.startswith("-- ")
+    assert first.endswith(".")
+    assert [line for line in rest if line.startswith("-- KEYS: ")] == ["-- KEYS: the namespace's tag"]
+    assert any(line.startswith("-- Answer: ") for line in rest)
+    assert arguments_in_header(name)[0] >= 1
+
+
+def test_what_is_sent_is_what_the_headers_say(store: RedisDriver, monkeypatch: pytest.MonkeyPatch) -> None:
+    sent: list[tuple[str, int]] = []
+    run = scripts.run
+
+    def noted(client: redis.Redis, name: str, root: str, *arguments: object) -> object:
+        sent.append((name, len(arguments)))
+        return run(client, name, root, *arguments)
+
+    monkeypatch.setattr(driver_module.scripts, "run", noted)
+    restored = StoredJob("b", "q", "t", State.FAILED, 0, 1, 1, "json", b"", b"", ended=2, tries=1, attempts=(b"1",))
+    store.migrate()
+    store.insert([NewJob("a", "q", "t", b""), restored])
+    (job,) = store.claim([Claim(queues=("q",))], holder="h", limit=1).jobs
+    settle = Change("a", State.SUCCEEDED, {"result": b"r"}, generation=job.generation, holder="h", settles=True)
+    store.exchange([settle], [Claim(queues=("q",))], holder="h", limit=1)
+    store.update([Change("a", fields={"notes": {"n": 1}})])
+    store.select(EVERY)
+    store.count(By.QUEUE_STATE)
+    store.count(By.GROUP_STATE, Where(groups=["g"]))
+    store.delete(Where(ids=["a"]))
+    store.write([Write("k", "a", b"1")])
+    store.read("k")
+    store.clear()
+    assert {name for name, _ in sent} == set(METHODS), "a script is never sent, or has no method"
+    for name, count in sent:
+        fixed, more = arguments_in_header(name)
+        assert count >= fixed if more else count == fixed, f"{name} was sent {count} arguments"
+
+
+def test_a_server_that_forgot_the_scripts_is_told_them_again(store: RedisDriver, url: str) -> None:
+    store.insert([NewJob("a", "q", "t", b"")])
+    with redis.Redis.from_url(url.partition("?")[0]) as client:
+        client.script_flush()
+    assert [job.id for job in store.claim([Claim(queues=("q",))], holder="h", limit=1).jobs] == ["a"]
+
+
+def test_a_thousand_jobs_hold_the_server_for_a_short_time(store: RedisDriver) -> None:
+    claims = [Claim(queues=("q",))]
+
+    def timed(call: object) -> float:
+        began = time.monotonic()
+        assert callable(call)
+        call()
+        return time.monotonic() - began
+
+    jobs = [NewJob(f"{number:026}", "q", "t", b"p" * 100) for number in range(1_000)]
+    taken: list[StoredJob] = []
+    spent = {
+        "insert": timed(lambda: store.insert(jobs)),
+        "claim": timed(lambda: taken.extend(store.claim(claims, holder="h", limit=1_000).jobs)),
+        "update": timed(lambda: store.update([Change(job.id, State.SUCCEEDED, settles=True) for job in taken])),
+    }
+    assert len(taken) == 1_000
+    assert all(seconds < LONGEST for seconds in spent.values()), spent
