@@ -144,11 +144,8 @@ class EngineSource(Source):
         return self._engine
 
     def opened(self) -> Connection:
-        detached = self._engine.raw_connection()
-        detached.detach()
-        connection = _checked(detached.driver_connection)
-        connection.autocommit = True
-        return connection
+        with self.lent() as connection:
+            return _another(connection.info)
 
 
 class ConnectionSource(Source):
@@ -176,11 +173,7 @@ class ConnectionSource(Source):
         return sqlalchemy.create_engine("postgresql+psycopg://", creator=self.opened, poolclass=NullPool)
 
     def opened(self) -> Connection:
-        info = driver_connection(self._handle).info
-        try:
-            return psycopg.connect(**_parameters(info), autocommit=True)
-        except psycopg.Error as error:
-            raise unopened(error) from error
+        return _another(driver_connection(self._handle).info)
 
 
 def joined(tx: Any) -> Connection:
@@ -232,8 +225,12 @@ def _checked(connection: Any) -> Connection:
     )
 
 
-def _parameters(info: psycopg.ConnectionInfo) -> dict[str, Any]:
-    return {**info.get_parameters(), "password": info.password or None}
+def _another(info: psycopg.ConnectionInfo) -> Connection:
+    parameters: dict[str, Any] = {**info.get_parameters(), "password": info.password or None}
+    try:
+        return psycopg.connect(**parameters, autocommit=True)
+    except psycopg.Error as error:
+        raise unopened(error) from error
 
 
 def _settings(options: Options) -> str:
