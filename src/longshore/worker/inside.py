@@ -8,6 +8,7 @@ import random
 import resource
 import signal
 import threading
+from collections.abc import Callable
 from contextlib import suppress
 from types import FrameType
 from typing import TYPE_CHECKING, Any, Final
@@ -60,13 +61,12 @@ def live_apart(pipe: Connection, encoded: bytes) -> None:
     answer = Answer()
     with suppress(Interrupted):  # It may arrive anywhere from here on.
         interruption.begin()
-        answer = _performed(orders, pipe)
-        interruption.end()
+        answer = _performed(orders, pipe, interruption.end)
     with suppress(OSError):  # The worker is gone, and the run void.
         pipe.send_bytes(msgspec.msgpack.encode(answer))
 
 
-def _performed(orders: Orders, pipe: Connection) -> Answer:
+def _performed(orders: Orders, pipe: Connection, over: Callable[[], None]) -> Answer:
     try:
         app = _application(orders)
     except Exception as error:  # noqa: BLE001 - the application's modules may raise anything
@@ -75,7 +75,7 @@ def _performed(orders: Orders, pipe: Connection) -> Answer:
         app.use(orders.url)
     pipe.send_bytes(BEGUN)
     try:
-        return Answer(perform(app, orders.job))
+        return Answer(perform(app, orders.job, over))
     finally:
         app.close()
 

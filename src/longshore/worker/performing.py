@@ -52,13 +52,17 @@ _FAILURES: Final = (TimedOut, Stopped)
 
 
 def perform(
-    app: Application, job: StoredJob, *, caught: Callable[[BaseException], None] = lambda error: None
+    app: Application,
+    job: StoredJob,
+    over: Callable[[], None] = lambda: None,
+    *,
+    caught: Callable[[BaseException], None] = lambda error: None,
 ) -> Change:
     """Runs the job's task in this thread, and gives the change that settles the run. Never raises.
 
-    ``caught`` is told what was raised inside.
+    ``over`` is called as soon as the task has ended, ``caught`` is told what was raised inside.
     """
-    return finish(_performed(app, job, caught, lambda error: error))
+    return finish(_performed(app, job, caught, lambda error: error, over))
 
 
 async def perform_async(
@@ -82,6 +86,7 @@ def _performed(
     job: StoredJob,
     caught: Callable[[BaseException], None],
     meant: Callable[[BaseException], BaseException],
+    over: Callable[[], None] = lambda: None,
 ) -> Steps[Change]:
     """The steps of a run, the same in a thread and on an event loop; ``meant`` says what an error stands for."""
     began = time.monotonic()
@@ -94,7 +99,7 @@ def _performed(
         caught(unreadable)
         return _failure(job, unreadable, began, _at_least_unreadable(app, job, unreadable))
     with Context(app, job) as context:
-        result, raised = yield from _through(run, context, meant)
+        result, raised = yield from _through(run, context, meant, over)
         result, error = context.outcome(result, raised)
         if raised is not None and error is None:
             _log_late(run, raised)
@@ -108,7 +113,10 @@ def _performed(
 
 
 def _through(
-    run: Prepared, context: Context, meant: Callable[[BaseException], BaseException]
+    run: Prepared,
+    context: Context,
+    meant: Callable[[BaseException], BaseException],
+    over: Callable[[], None],
 ) -> Steps[tuple[Any, BaseException | None]]:
     # A step of its own: who keeps an error in the frame that caught it keeps all that the task had in hand.
     try:
@@ -125,6 +133,8 @@ def _through(
         raise
     except BaseException as error:  # noqa: BLE001 - also SystemExit: a task that exits has failed
         return None, meant(error)
+    finally:
+        over()
 
 
 class _TaskExit:

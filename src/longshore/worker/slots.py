@@ -15,7 +15,8 @@ from longshore.worker.loop import Loop, PerformAsync
 from longshore.worker.performing import Interrupted
 from longshore.worker.runs import Report, Run
 
-Perform = Callable[[StoredJob], Change]
+Perform = Callable[[StoredJob, Callable[[], None]], Change]
+"""Runs a job, and calls what it is given as soon as the task has ended: nothing may interrupt what then follows."""
 
 
 class Ways(Struct, frozen=True):
@@ -53,22 +54,27 @@ class SlotThread(threading.Thread):
     def _perform_interruptibly(self, run: Run) -> Change | None:
         if run.apart:
             return self._ways.apart(run)
-        # The exception arrives, once, anywhere before `_current` is cleared, so perhaps outside `perform`: then there
-        # is no change, and the courier hands the job back.
+        # The exception arrives, once, anywhere before `_task_has_ended`, so perhaps just before the task begins: then
+        # there is no change, and the courier hands the job back.
         try:
             with self._guard:
                 if not run.begin(self):
                     return None
                 self._current = run
             try:
-                return self._ways.in_thread(run.job)
+                return self._ways.in_thread(run.job, self._task_has_ended)
             finally:
-                with self._guard:
-                    self._current = None
+                self._task_has_ended()
         except Interrupted:
-            with self._guard:
-                self._current = None
+            self._task_has_ended()
             return None
+
+    def _task_has_ended(self) -> None:
+        with self._guard:
+            if self._current is not None and self.ident is not None:
+                self._current = None
+                # One that has not arrived by now never does.
+                ctypes.pythonapi.PyThreadState_SetAsyncExc(ctypes.c_ulong(self.ident), None)
 
 
 class Slots:
