@@ -12,7 +12,7 @@ pytest_plugins = ["pytester"]
 
 REPOSITORY = Path(__file__).parent.parent
 TWENTY_MINUTES = 20 * 60
-OUTSIDE_THE_TESTS = 150  # making the environments, lint and types
+OUTSIDE_THE_TESTS = 120  # making the environments, lint and types
 
 
 def test_every_row_of_the_table_is_a_layer() -> None:
@@ -40,13 +40,20 @@ def test_all_layers_together_leave_ci_under_twenty_minutes() -> None:
 
 
 @pytest.mark.parametrize(("enforce", "status"), [(True, 1), (False, 0)])
-def test_a_layer_over_its_budget_fails_the_session_only_when_enforced(
+def test_layers_over_their_budgets_together_fail_the_session_only_when_enforced(
     pytester: pytest.Pytester, enforce: bool, status: int
 ) -> None:
     pytester.makepyfile(test_layer="def test_passes(): pass")
     plugin = Budgets([Layer("tiny", "test_layer.py", 0)], enforce=enforce)
     result = pytester.inline_run("-p", "no:cacheprovider", plugins=[plugin])
     assert result.ret == status
+    assert [layer.name for layer in plugin.over()] == ["tiny"]
+
+
+def test_a_layer_may_borrow_from_another(pytester: pytest.Pytester) -> None:
+    pytester.makepyfile(test_layer="def test_passes(): pass")
+    plugin = Budgets([Layer("tiny", "test_layer.py", 0), Layer("roomy", "tests/", 60)], enforce=True)
+    assert pytester.inline_run("-p", "no:cacheprovider", plugins=[plugin]).ret == 0
     assert [layer.name for layer in plugin.over()] == ["tiny"]
 
 
