@@ -37,8 +37,8 @@ def layers_in(page: Path) -> list[Layer]:
 class Budgets:
     """A pytest plugin that adds up the time of each layer; with `enforce`, all together over theirs fail the session.
 
-    One layer may borrow from another: how fast a machine is varies more from test to test than over the whole. The time of
-    a layer is the sum over its tests, so it does not depend on how many processes run them.
+    One layer may borrow from another: how fast a machine is varies more from test to test than over the whole. The time
+    of a layer is the sum over its tests, so it does not depend on how many processes run them.
     """
 
     def __init__(self, layers: list[Layer], *, enforce: bool) -> None:
