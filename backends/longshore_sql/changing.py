@@ -116,7 +116,8 @@ class Changing:
 
     def _run(self, key: ShapeKey, changes: list[Change]) -> Run:
         shape = self._shape(key, changes[0])
-        return Run(shape, shape.bulk if shape is not None and len(changes) >= ROWS else None, changes)
+        least = 2 if self._dialect.has_arrays else ROWS
+        return Run(shape, shape.bulk if shape is not None and len(changes) >= least else None, changes)
 
     def _shape(self, key: ShapeKey, example: Change) -> Shape | None:
         if key not in self._shapes:

@@ -23,6 +23,8 @@ class Dialect(ABC):
 
     locks_rows: ClassVar[bool] = False
     """Whether writers lock the rows that they touch, not the whole store: then others may write meanwhile."""
+    has_arrays: ClassVar[bool] = False
+    """Whether `arrays` gives a table."""
     clash: ClassVar[type[Exception]] = LookupError
     """What is raised where another has just taken a unique slot; only where `locks_rows`."""
 
@@ -75,6 +77,10 @@ class Dialect(ABC):
 
         The value of a column in a row is the parameter `cell` names.
         """
+        return None
+
+    def arrays(self, columns: Sequence[ColumnElement[Any]]) -> FromClause | None:
+        """Given arrays, one for each column, as a table of any number of rows; None where there are no arrays."""
         return None
 
     def among(self, column: ColumnElement[Any], name: str) -> ColumnElement[bool]:

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import psycopg.errors
-from sqlalchemy import ColumnElement, Select, Table, Text, any_, bindparam, func, select
+from sqlalchemy import ColumnElement, FromClause, Select, Table, Text, any_, bindparam, column, func, select
 from sqlalchemy.dialects.postgresql import ARRAY, insert
 from sqlalchemy.dialects.postgresql.psycopg import PGDialect_psycopg
 from sqlalchemy.sql import Insert
@@ -19,6 +19,7 @@ class PostgresDialect(Dialect):
     """Builds and compiles for PostgreSQL, whose writers lock rows and not the whole store."""
 
     locks_rows = True
+    has_arrays = True
     clash = psycopg.errors.UniqueViolation
 
     def __init__(self) -> None:
@@ -48,6 +49,11 @@ class PostgresDialect(Dialect):
 
     def locking(self, statement: Select[Any]) -> Select[Any]:
         return statement.with_for_update()
+
+    def arrays(self, columns: Sequence[ColumnElement[Any]]) -> FromClause:
+        given_arrays = [bindparam(parameter(str(one.key)), type_=ARRAY(one.type)) for one in columns]
+        named = [column(str(one.key), one.type) for one in columns]
+        return func.unnest(*given_arrays).table_valued(*named, name="given").render_derived()
 
     def among(self, column: ColumnElement[Any], name: str) -> ColumnElement[bool]:
         return column == any_(bindparam(parameter(name), type_=ARRAY(column.type)))

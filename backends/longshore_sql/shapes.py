@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Mapping, Sequence
 from functools import cached_property
 from operator import itemgetter
-from typing import Any, Final
+from typing import Any, ClassVar, Final
 
 from sqlalchemy import ColumnElement, Update, case, exists, null, select
 
@@ -84,10 +85,10 @@ class Shape:
         if len(rows) == 1:
             return self._single.run(cursor, **rows[0]).rowcount
         made = 0
-        while bulk is not None and len(rows) >= ROWS:
-            cursor.execute(bulk.text, bulk.values(rows[:ROWS], now))
+        while bulk is not None and len(rows) >= bulk.least:
+            cursor.execute(bulk.text, bulk.values(rows[: bulk.most], now))
             made += cursor.rowcount
-            del rows[:ROWS]
+            del rows[: bulk.most]
         if rows:
             cursor.executemany(self._single.text, map(self._single.values, rows))
             made += cursor.rowcount
@@ -97,14 +98,16 @@ class Shape:
     def bulk(self) -> Bulk | None:
         """The statement for many changes, where the database has one."""
         names = sorted({*self._single.names} - {"now"})
-        table = self._dialect.table(names, ROWS)
+        arrays = self._dialect.arrays([self._schema.job.c[name] for name in names])
+        table = self._dialect.table(names, ROWS) if arrays is None else arrays
         if table is None:
             return None
 
         def of(name: str) -> ColumnElement[Any]:
             return table.c[name] if name in table.c else given(name)
 
-        return Bulk(self._dialect.compiled(self._update(self._example, of)), names)
+        kind = Bulk if arrays is None else ArrayBulk
+        return kind(self._dialect.compiled(self._update(self._example, of)), names)
 
     def _named(self, change: Change, now: int) -> dict[str, Any]:
         named: dict[str, Any] = {
@@ -184,6 +187,9 @@ class Shape:
 class Bulk:
     """One statement for `ROWS` changes."""
 
+    least: ClassVar[int] = ROWS
+    most: ClassVar[int] = ROWS
+
     def __init__(self, statement: Statement, names: Sequence[str]) -> None:
         self.text = statement.text
         self._pick = itemgetter(*names)
@@ -192,3 +198,19 @@ class Bulk:
     def values(self, rows: Sequence[Mapping[str, Any]], now: int) -> Row:
         """The values of the statement: those of each change, and the time."""
         return self._arranged([value for row in rows for value in self._pick(row)] + [now])
+
+
+class ArrayBulk(Bulk):
+    """One statement for any number of changes, each of its values an array."""
+
+    least = 2
+    most = sys.maxsize
+
+    def __init__(self, statement: Statement, names: Sequence[str]) -> None:
+        self.text = statement.text
+        self._names = names
+        self._statement = statement
+
+    def values(self, rows: Sequence[Mapping[str, Any]], now: int) -> Row:
+        """The values of the statement: an array of each, and the time."""
+        return self._statement.values({name: [row[name] for row in rows] for name in self._names} | {"now": now})
