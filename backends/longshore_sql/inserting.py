@@ -25,7 +25,7 @@ _DEFAULTS: Final = astuple(NewJob("", "", "", b""))
 _RARE: Final = slice(_FIELDS.index("expires_in"), _FIELDS.index("max_attempts"))
 _LIMITS: Final = slice(_FIELDS.index("max_attempts"), _FIELDS.index("unique_key"))
 _REST: Final = slice(_FIELDS.index("unique_key"), None)
-_PLAIN_COLUMNS: Final = (
+PLAIN_COLUMNS: Final = (
     "id", "queue", "task", "payload", "codec", "digest", "priority", "created", "due", "lane",
     "max_attempts", "max_crashes",
 )  # fmt: skip
@@ -54,8 +54,8 @@ class Inserting:
         self._schema = schema
         self._dialect = dialect
         self._shapes: dict[tuple[str, ...], Statement] = {}
-        self._plain = self._statement(_PLAIN_COLUMNS, state=State.PENDING)
-        self._arranged = self._plain.arranged(_PLAIN_COLUMNS)
+        self._plain = self._statement(PLAIN_COLUMNS, state=State.PENDING)
+        self._arranged = self._plain.arranged(PLAIN_COLUMNS)
         self._find = dialect.compiled(self._finding())
         self._slot = dialect.compiled(self._finding_slot())
         self._free = dialect.compiled(self._freeing())
@@ -67,7 +67,7 @@ class Inserting:
 
     def insert(self, step: Step, jobs: Sequence[NewJob | StoredJob]) -> list[Inserted]:
         """Stores each, in order, and answers each."""
-        rows = _plain_rows(jobs, step.now)
+        rows = plain_rows(jobs, step.now)
         if rows is not None and self._stores_all(step, self._plain, [self._arranged(row) for row in rows]):
             return [INSERTED[State.PENDING]] * len(jobs)
         answers: list[Inserted] = []
@@ -194,7 +194,7 @@ class Inserting:
         return select(job.id).where(job.key == given("key"), job.state == constant(State.WAITING)).limit(1)
 
 
-def _plain_rows(jobs: Sequence[NewJob | StoredJob], now: Instant) -> list[Row] | None:
+def plain_rows(jobs: Sequence[NewJob | StoredJob], now: Instant) -> list[Row] | None:
     """The rows of jobs that have nothing but what every job has; None if any of them has more."""
     rows = []
     rare, rest, ready, future = _DEFAULTS[_RARE], _DEFAULTS[_REST], int(Lane.READY), int(Lane.FUTURE)

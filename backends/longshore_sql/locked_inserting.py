@@ -15,9 +15,9 @@ from sqlalchemy.dialects.postgresql import ARRAY, insert
 
 from longshore.contract import Inserted, Insertion, NewJob, State, StoredJob
 from longshore_sql.dialect import Dialect
-from longshore_sql.inserting import INSERTED, Inserting, Prepared, prepared
-from longshore_sql.schema import Schema
-from longshore_sql.statements import Statement, Step, parameter
+from longshore_sql.inserting import INSERTED, PLAIN_COLUMNS, Inserting, Prepared, plain_rows, prepared
+from longshore_sql.schema import Schema, constant
+from longshore_sql.statements import Row, Statement, Step, parameter
 
 
 class LockedInserting(Inserting):
@@ -32,6 +32,9 @@ class LockedInserting(Inserting):
 
     def insert(self, step: Step, jobs: Sequence[NewJob | StoredJob]) -> list[Inserted]:
         """Stores each, and answers each."""
+        rows = plain_rows(jobs, step.now)
+        if rows is not None and len({job.id for job in jobs}) == len(jobs):
+            return self._insert_plain(step, jobs, sorted(rows))
         answers: dict[int, Inserted] = {}
         order = _order(jobs)
         ready = ((position, prepared(jobs[position], step.now, position)) for position in order)
@@ -40,6 +43,20 @@ class LockedInserting(Inserting):
             found = self._insert_all(step, shape, [one for _, one in run])
             answers.update(zip((position for position, _ in run), found, strict=True))
         return [answers[position] for position in range(len(jobs))]
+
+    def _insert_plain(self, step: Step, jobs: Sequence[NewJob | StoredJob], rows: list[Row]) -> list[Inserted]:
+        arrays = {name: list(values) for name, values in zip(PLAIN_COLUMNS, zip(*rows, strict=True), strict=True)}
+        landed = {identity for (identity,) in self._bulk(PLAIN_COLUMNS, state=State.PENDING).run(step.cursor, **arrays)}
+        if len(landed) == len(jobs):
+            return [INSERTED[State.PENDING]] * len(jobs)
+        rest = {job.id: prepared(job, step.now, position) for position, job in enumerate(jobs) if job.id not in landed}
+        repeated = self._repeated(step, list(rest.values()))
+        return [
+            INSERTED[State.PENDING]
+            if job.id in landed
+            else repeated.get(job.id) or self._insert_one(step, rest[job.id])
+            for job in jobs
+        ]
 
     def _insert_all(self, step: Step, shape: tuple[str, ...] | None, run: list[Prepared]) -> list[Inserted]:
         if shape is None or len(run) == 1:
@@ -69,7 +86,7 @@ class LockedInserting(Inserting):
             for identity, state, task, digest in rows
         }
 
-    def _bulk(self, shape: tuple[str, ...]) -> Statement:
+    def _bulk(self, shape: tuple[str, ...], **constants: int) -> Statement:
         if shape not in self._bulks:
             table = self._schema.job
             arrays: list[ColumnElement[Any]] = [
@@ -78,8 +95,9 @@ class LockedInserting(Inserting):
             rows = func.unnest(*arrays).table_valued(
                 *(column(name, table.c[name].type) for name in shape), with_ordinality="position", name="rows"
             ).render_derived()  # fmt: skip
-            asked = select(*(rows.c[name] for name in shape)).order_by(rows.c.position)
-            new = insert(table).from_select(list(shape), asked).on_conflict_do_nothing()
+            values = [*(rows.c[name] for name in shape), *map(constant, constants.values())]
+            asked = select(*values).order_by(rows.c.position)
+            new = insert(table).from_select([*shape, *constants], asked).on_conflict_do_nothing()
             self._bulks[shape] = self._dialect.compiled(new.returning(table.c.id))
         return self._bulks[shape]
 
