@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
-from longshore.aio import Awaiting
 from longshore.calls.call import Call
 from longshore.chores import Chore
 from longshore.codecs import TypedCodec
@@ -18,6 +17,9 @@ from longshore.resources import Resources
 from longshore.schedules.stored import Schedule
 from longshore.tasks import Task
 from longshore.telling import Post
+
+if TYPE_CHECKING:
+    from longshore.aio import Awaiting  # It brings an event loop's modules, which most processes never need.
 
 
 class Application(Protocol):
