@@ -5,7 +5,7 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from longshore.contract import Claim
+from longshore.contract import Claim, State, StoredJob
 from longshore.worker.claims.order import QueueOrder, Rooms
 from longshore.worker.settings import WorkerSettings
 
@@ -84,3 +84,47 @@ def test_without_room_nothing_is_asked_for() -> None:
     assert order.claims(5, TASKS, Rooms({"high": 0, "low": 0})) == []
     assert order.claims(5, TASKS, Rooms({}, dict.fromkeys(TASKS, 0))) == []
     assert order.searched_all
+
+
+@given(
+    settings=orders,
+    rooms=some_rooms,
+    wanted=st.integers(1, 40),
+    there=st.dictionaries(st.tuples(st.sampled_from(QUEUES), st.sampled_from(sorted(TASKS))), st.integers(1, 20)),
+)
+def test_who_has_searched_all_and_found_nothing_leaves_nothing_that_there_is_room_for(
+    settings: WorkerSettings, rooms: Rooms, wanted: int, there: dict[tuple[str, str], int]
+) -> None:
+    order, left = QueueOrder(settings), dict(there)
+    queues, tasks = dict(rooms.queues), dict(rooms.tasks)
+    has_found_nothing = False
+    while not has_found_nothing:
+        brought = served(order.claims(wanted, TASKS, Rooms(queues, tasks)), left, wanted)
+        order.brought(brought)
+        for job in brought:
+            for room, name in ((queues, job.queue), (tasks, job.task)):
+                if name in room:
+                    room[name] -= 1
+        has_found_nothing = not brought and order.searched_all
+    assert not [
+        (queue, task)
+        for (queue, task), number in left.items()
+        if number and queues.get(queue, 1) and tasks.get(task, 1)
+    ]
+
+
+def served(claims: list[Claim], left: dict[tuple[str, str], int], most: int) -> list[StoredJob]:
+    """What a store would bring, and take from what is left."""
+    jobs: list[StoredJob] = []
+    for claim in claims:
+        room = most - len(jobs) if claim.limit is None else min(claim.limit, most - len(jobs))
+        for (queue, task), number in left.items():
+            taken = min(room, number) if queue in claim.queues and task in (claim.tasks or ()) else 0
+            left[queue, task] -= taken
+            room -= taken
+            jobs += [a_job(queue, task)] * taken
+    return jobs
+
+
+def a_job(queue: str, task: str) -> StoredJob:
+    return StoredJob("j", queue, task, State.RUNNING, 0, 0, 0, "json", b"", b"")

@@ -93,6 +93,7 @@ class Claiming:
     def answered(self, claimed: Claimed, now: float) -> None:
         """What a claim brought decides when the next is made."""
         # An answer of 0 asks for another claim: the store had not looked at everything.
+        self._order.brought(claimed.jobs)
         brought_nothing = not claimed.jobs and not claimed.expired and claimed.next_due != 0
         self.is_empty = brought_nothing and self._is_all()
         self._next = 0.0

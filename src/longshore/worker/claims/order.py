@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import random
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Final
 
 from msgspec import Struct
 
-from longshore.contract import Claim, Limits
+from longshore.contract import Claim, Limits, StoredJob
 from longshore.errors import ConfigurationError
 from longshore.worker.settings import WorkerSettings
 
@@ -50,6 +50,7 @@ class QueueOrder:
         self._limits = settings.limits
         self._most = Limits().claims
         self._unsearched: set[tuple[str | None, str | None]] = set()
+        self._asked: list[tuple[Cell, int | None]] = []
 
     @property
     def searched_all(self) -> bool:
@@ -78,11 +79,14 @@ class QueueOrder:
             {queue: rooms.queues[queue] for queue in self._queues if rooms.queues.get(queue, wanted) < wanted},
             {task: room for task, room in rooms.tasks.items() if room < wanted and task in tasks},
         )
-        cells = self._cells(wanted, tasks, tight)
-        return [
-            Claim(cell.queues, cell.tasks, min_priority=min_priority, limit=limit)
-            for cell, limit in self._dealt(cells, tight, wanted)
-        ]
+        self._asked = self._dealt(self._cells(wanted, tasks, tight), tight, wanted)
+        return [Claim(cell.queues, cell.tasks, min_priority=min_priority, limit=limit) for cell, limit in self._asked]
+
+    def brought(self, jobs: Sequence[StoredJob]) -> None:
+        """What the last call brought: where a claim got all that it asked for, there may be more."""
+        for cell, limit in self._asked if jobs else ():
+            if limit is not None and sum(job.queue in cell.queues and job.task in cell.tasks for job in jobs) >= limit:
+                self._unsearched.add(cell.draws_on)
 
     def _cells(self, wanted: int, tasks: frozenset[str], tight: Rooms) -> list[Cell]:
         loose_tasks = tasks - tight.tasks.keys()
