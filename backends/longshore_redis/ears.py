@@ -10,6 +10,7 @@ from typing import Any, Final
 
 import redis
 
+from longshore.contract import Sleeper
 from longshore.errors import Unavailable
 
 _PAUSE: Final = 0.5
@@ -18,39 +19,18 @@ _PATIENCE: Final = 10.0
 """Seconds within which a server confirms that it was listened to."""
 
 
-class Ear:
+class Ear(Sleeper):
     """A listener to some topics."""
 
     def __init__(self, ears: Ears, channels: frozenset[bytes]) -> None:
+        super().__init__()
         self.channels = channels
         self._ears = ears
-        self._changed = threading.Condition()
-        self._woken = False
-        self._interrupted = False
-
-    def ring(self) -> None:
-        """A wake-up came."""
-        with self._changed:
-            self._woken = True
-            self._changed.notify()
-
-    def wait(self, timeout: float) -> bool:
-        """True as soon as a wake-up came since the last True."""
-        with self._changed:
-            self._changed.wait_for(lambda: self._woken or self._interrupted, timeout)
-            woken, self._woken, self._interrupted = self._woken, False, False
-            return woken
-
-    def interrupt(self) -> None:
-        """Makes a `wait` in another thread, or the next one, return at once."""
-        with self._changed:
-            self._interrupted = True
-            self._changed.notify()
 
     def close(self) -> None:
         """Stops listening; whoever waits returns."""
         self._ears.leave(self)
-        self.interrupt()
+        super().close()
 
 
 class Ears:

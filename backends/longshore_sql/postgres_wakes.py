@@ -19,6 +19,7 @@ from typing import Any, Final
 
 import psycopg
 
+from longshore.contract import Sleeper
 from longshore.errors import LongshoreError
 
 Connection = psycopg.Connection[Any]
@@ -190,42 +191,21 @@ class Ears:
             listeners = tuple(self._listeners)
         for listener in listeners:
             if topics is None or not listener.topics.isdisjoint(topics):
-                listener.wake()
+                listener.ring()
 
 
-class NotifyListener:
+class NotifyListener(Sleeper):
     """Waits until one of its topics is named."""
 
     def __init__(self, ears: Ears, topics: Sequence[str]) -> None:
+        super().__init__()
         self.topics = frozenset(map(shortened, topics))
         self._ears = ears
-        self._changed = threading.Condition()
-        self._woken = False
-        self._interrupted = False
-
-    def wait(self, timeout: float) -> bool:
-        """True as soon as a wake-up came since the last True."""
-        with self._changed:
-            self._changed.wait_for(lambda: self._woken or self._interrupted, max(0.0, timeout))
-            woken, self._woken, self._interrupted = self._woken, False, False
-            return woken
-
-    def wake(self) -> None:
-        """Ends a wait with True."""
-        with self._changed:
-            self._woken = True
-            self._changed.notify_all()
-
-    def interrupt(self) -> None:
-        """Makes a `wait` in another thread, or the next one, return at once."""
-        with self._changed:
-            self._interrupted = True
-            self._changed.notify_all()
 
     def close(self) -> None:
         """Stops listening; whoever waits returns."""
         self._ears.remove(self)
-        self.interrupt()
+        super().close()
 
 
 def shortened(topic: str) -> str:

@@ -33,7 +33,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from contextlib import AbstractContextManager
-from threading import Event
+from threading import Condition
 from typing import Any, ClassVar, Protocol, Self
 
 from longshore.errors import Unsupported
@@ -123,21 +123,35 @@ class Listener(Protocol):
 
 
 class Sleeper:
-    """The listener of a store without wake-ups: it sleeps."""
+    """A listener that sleeps until it is rung.
+
+    As it stands it is the listener of a store without wake-ups: nobody rings it. A driver that hears for many listeners
+    at once derives its own from it."""
 
     def __init__(self) -> None:
-        self._interrupted = Event()
+        self._changed = Condition()
+        self._is_rung = False
+        self._is_interrupted = False
+
+    def ring(self) -> None:
+        """A wake-up came."""
+        with self._changed:
+            self._is_rung = True
+            self._changed.notify_all()
 
     def wait(self, timeout: float) -> bool:
-        woken = self._interrupted.wait(timeout)
-        self._interrupted.clear()
-        return woken
+        with self._changed:
+            self._changed.wait_for(lambda: self._is_rung or self._is_interrupted, max(0.0, timeout))
+            rung, self._is_rung, self._is_interrupted = self._is_rung, False, False
+            return rung
 
     def interrupt(self) -> None:
-        self._interrupted.set()
+        with self._changed:
+            self._is_interrupted = True
+            self._changed.notify_all()
 
     def close(self) -> None:
-        self._interrupted.set()
+        self.interrupt()
 
 
 class Driver(ABC):

@@ -11,7 +11,7 @@ from weakref import WeakSet
 
 from msgspec.structs import replace
 
-from longshore.contract import Change, Instant, Record, State, StoredJob
+from longshore.contract import Change, Instant, Record, Sleeper, State, StoredJob
 
 DEFAULT_NAMESPACE = "longshore"
 
@@ -36,37 +36,19 @@ class Place(NamedTuple):
         return -self.urgency
 
 
-class Ear:
+class Ear(Sleeper):
     """A listener to some topics."""
 
     def __init__(self, topics: frozenset[str]) -> None:
+        super().__init__()
         self._topics = topics
-        self._changed = threading.Condition()
-        self._woken = False
-        self._interrupted = False
 
     def hears(self, topics: Sequence[str]) -> bool:
         return not self._topics.isdisjoint(topics)
 
-    def ring(self) -> None:
-        with self._changed:
-            self._woken = True
-            self._changed.notify()
-
-    def wait(self, timeout: float) -> bool:
-        with self._changed:
-            self._changed.wait_for(lambda: self._woken or self._interrupted, timeout)
-            woken, self._woken, self._interrupted = self._woken, False, False
-            return woken
-
-    def interrupt(self) -> None:
-        with self._changed:
-            self._interrupted = True
-            self._changed.notify()
-
     def close(self) -> None:
         self._topics = frozenset()
-        self.interrupt()
+        super().close()
 
 
 class Room:

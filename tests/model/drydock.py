@@ -94,6 +94,12 @@ def stay_until_told(path: str) -> None:
 
 
 @app.task(executor="process")
+def leave_a_thread_behind() -> int:
+    threading.Thread(target=threading.Event().wait).start()
+    return os.getpid()
+
+
+@app.task(executor="process")
 def count_runs(context: Context, path: str) -> int:
     tell(path, context.job_id)
     return context.attempt

@@ -106,6 +106,13 @@ def test_what_goes_on_is_killed_with_all_that_it_started_and_its_worker_goes_on(
         assert worker.retired is None
 
 
+def test_a_thread_that_its_task_left_behind_does_not_keep_its_slot(app: Longshore) -> None:
+    with app.worker(slots=1, poll=NEVER, grace=GRACE):
+        jobs = [drydock.leave_a_thread_behind.enqueue(), drydock.where.enqueue()]
+        assert [job.result(timeout=PATIENCE) for job in jobs]
+    assert [job.info().tries for job in jobs] == [0, 0]
+
+
 def test_a_cancelled_run_is_interrupted(app: Longshore, words: Words) -> None:
     with app.worker(poll=NEVER, grace=NEVER):
         job = drydock.stay_until_told.enqueue(words.path)

@@ -117,7 +117,9 @@ class OwnProcess:
         else:
             answer = Answer(problem=f"the process of the run was not ready within {_START:g} s")
             self.signal(signal.SIGKILL)
-        wait([process.sentinel])
+        if not wait([process.sentinel], self._grace):
+            self.signal(signal.SIGKILL)  # It has answered, and something that its task left behind keeps it.
+            wait([process.sentinel])
         with self._lock:
             self._is_over = True
             if self._killer is not None:
