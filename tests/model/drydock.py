@@ -85,8 +85,8 @@ def stay_stubbornly(path: str) -> None:
 @app.task(executor="process")
 def stay_until_told(path: str) -> None:
     child = subprocess.Popen([sys.executable, "-c", "import signal; signal.pause()"])
-    tell(path, os.getpid(), child.pid)
     try:
+        tell(path, os.getpid(), child.pid)
         stay()
     finally:
         child.kill()
