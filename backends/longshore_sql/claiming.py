@@ -41,6 +41,7 @@ class _Taking:
         self.room = limit
         self.passed = 0
         self.is_cut = False
+        self.passed_over = False
         self._bytes = max_bytes if max_bytes is not None else float("inf")
 
     def fits(self, payload: bytes) -> bool:
@@ -106,19 +107,33 @@ class Claiming:
 
     def claim(self, step: Step, claims: Sequence[Claim], *, holder: str, limit: int, max_bytes: int | None) -> Claimed:
         """Serves each claim in turn."""
-        self._promote.run(step.cursor, now=step.now, limit=PROMOTED_PER_CALL)
+        promoted = self._promote.run(step.cursor, now=step.now, limit=PROMOTED_PER_CALL).rowcount
         taking = _Taking(holder, limit, max_bytes)
         for claim in claims:
             wanted = taking.room if claim.limit is None else min(claim.limit, taking.room)
             if claim.id is not None and wanted > 0:
-                self._look(step, claim, Look(claim), (), 1, taking)
+                look = Look(claim)
+                self._look(step, claim, look, (), 1, taking)
+                self._notice(step, claim, look, (), taking)
             elif claim.queues and wanted > 0:
-                self._serve(step, claim, wanted, taking)
-        return Claimed(taking.jobs, taking.expired, None if taking.jobs else self._next_due(step, claims, taking))
+                aside = self._lanes_of(step, claim)
+                look = Look(claim, aside=bool(aside))
+                self._serve(step, claim, look, aside, wanted, taking)
+                self._notice(step, claim, look, aside, taking)
+        if taking.jobs:
+            return Claimed(taking.jobs, taking.expired)
+        next_due = 0 if taking.is_cut else self._next_due(step, claims)
+        if next_due == 0 and not taking.is_cut and promoted < PROMOTED_PER_CALL:
+            # It is due and could not be made findable.
+            next_due, taking.passed_over = None, True
+        return Claimed([], taking.expired, next_due, taking.passed_over)
 
-    def _serve(self, step: Step, claim: Claim, wanted: int, taking: _Taking) -> None:
-        aside = self._lanes_of(step, claim)
-        look = Look(claim, aside=bool(aside))
+    def _notice(self, step: Step, claim: Claim, look: Look, aside: Sequence[str], taking: _Taking) -> None:
+        """Where all hands are empty so far: whether that is because others are at what is due."""
+        if not (taking.jobs or taking.is_cut or taking.passed_over):
+            taking.passed_over = self._heads.leaves_due(step, claim, look, aside)
+
+    def _serve(self, step: Step, claim: Claim, look: Look, aside: Sequence[str], wanted: int, taking: _Taking) -> None:
         while True:
             found = self._look(step, claim, look, aside, wanted, taking)
             is_last = found.seen < wanted and not found.passed
@@ -159,9 +174,7 @@ class Claiming:
         found = self._lanes.run(step.cursor, queues=self._dialect.listing(claim.queues))
         return [task for (task,) in found if claim.tasks is None or task in claim.tasks]
 
-    def _next_due(self, step: Step, claims: Sequence[Claim], taking: _Taking) -> Duration | None:
-        if taking.is_cut:
-            return 0
+    def _next_due(self, step: Step, claims: Sequence[Claim]) -> Duration | None:
         queues = {queue for claim in claims for queue in claim.queues}
         rows: list[tuple[Instant, str]] = self._due.run(step.cursor, limit=DUE_LOOKED_AT).fetchall() if queues else []
         for due, queue in rows:

@@ -69,6 +69,10 @@ class Heads:
         """The values that tell a statement what the claim asks for."""
         return look.named(claim)
 
+    def leaves_due(self, step: Step, claim: Claim, look: Look, aside: Sequence[str]) -> bool:
+        """Whether others are at jobs that the claim, which came with empty hands, would have taken."""
+        return False
+
     def kept_slot(self) -> ColumnElement[Any]:
         """The unique slot of a job that ends: kept while its period runs."""
         job = self._schema.job.c

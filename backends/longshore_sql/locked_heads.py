@@ -6,18 +6,30 @@ stops early. The locks are taken within, so that what others are taking is passe
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from sqlalchemy import ColumnElement, FromClause, Select, Update, select, true, union_all
 
 from longshore.contract import Claim
+from longshore_sql.dialect import Dialect
 from longshore_sql.heads import Heads, Look
-from longshore_sql.schema import Lane, constant
-from longshore_sql.statements import given
+from longshore_sql.schema import Lane, Schema, constant
+from longshore_sql.statements import Statement, Step, given
 
 
 class LockedHeads(Heads):
     """Reads the heads of queues and lanes, and locks what it read."""
+
+    def __init__(self, schema: Schema, dialect: Dialect) -> None:
+        super().__init__(schema, dialect)
+        self._rests: dict[tuple[Any, ...], Statement] = {}
+
+    def leaves_due(self, step: Step, claim: Claim, look: Look, aside: Sequence[str]) -> bool:
+        if look.key not in self._rests:
+            self._rests[look.key] = self._dialect.compiled(self._resting(look))
+        named = {**self._named(look, claim), "tasks": self._dialect.listing(aside), "now": step.now, "limit": 1}
+        return self._rests[look.key].run(step.cursor, **named).fetchone() is not None
 
     def _named(self, look: Look, claim: Claim) -> dict[str, Any]:
         return {**look.named(claim), "queues": self._dialect.listing(look.queues)}
@@ -44,7 +56,17 @@ class LockedHeads(Heads):
         unwanted = select(head.c.seq).where(head.c.task.not_in(self._dialect.listed("tasks")))
         return job.update().where(job.c.seq.in_(unwanted)).values(lane=constant(Lane.ASIDE))
 
-    def _lane(self, look: Look, lane: Lane, columns: list[ColumnElement[Any]]) -> Select[Any]:
+    def _resting(self, look: Look) -> Select[Any]:
+        """The same as a claim reads, locked or not; of other tasks it has left none at the head but what is locked."""
+        job = self._schema.job.c
+        if look.by_id:
+            return self._by_id([job.seq])
+        lanes = (Lane.READY, Lane.ASIDE) if look.aside else (Lane.READY,)
+        parts = [self._lane(look, lane, [job.seq.label("seq")], locks=False) for lane in lanes]
+        rest = parts[0].subquery("rest") if len(parts) == 1 else union_all(*parts).subquery("rest")
+        return select(rest.c.seq).limit(given("limit"))
+
+    def _lane(self, look: Look, lane: Lane, columns: list[ColumnElement[Any]], *, locks: bool = True) -> Select[Any]:
         """The first rows of each queue, or of each lane aside."""
         job = self._schema.job.c
         queues = self._dialect.listed("queues").subquery("queues")
@@ -57,5 +79,6 @@ class LockedHeads(Heads):
         if look.by_priority:
             within.append(job.priority >= given("min_priority"))
         first = select(*columns).where(*within).order_by(job.priority.desc(), job.due, job.id)
-        branch = self._dialect.passing_over(first.limit(given("limit"))).lateral("first")
+        first = first.limit(given("limit"))
+        branch = (self._dialect.passing_over(first) if locks else first).lateral("first")
         return select(*branch.c).select_from(outer.join(branch, true()))

@@ -213,12 +213,12 @@ class Driver(ABC):
 
         The claims are served in sequence, in one step, while there are not more than ``limit`` jobs and their payloads
         together stay within ``max_bytes`` (the first job always). One claim takes jobs of all its queues together,
-        ordered by priority (high first), due, id; the order is exact for one caller, a concurrent one passes over what
-        another is taking; no job goes to two. First makes due jobs findable, earliest first. Jobs past their deadline
-        that it meets go to EXPIRED, as `update` would move them, and do not count. A call may stop after it made 1,000
-        jobs findable, passed over 1,000 of other tasks, or expired 1,000. Its cost depends on what it takes and, once
-        for each, on the jobs that it makes findable, passes over or expires; not on how many are due later, of other
-        tasks or queues, or ended."""
+        ordered by priority (high first), due, id; the order is exact for one caller; no job goes to two. What others
+        are taking or changing at that moment is passed over, and an answer of no job says so: ``passed_over``. First
+        makes due jobs findable, earliest first. Jobs past their deadline that it meets go to EXPIRED, as `update` would
+        move them, and do not count. A call may stop after it made 1,000 jobs findable, went by 1,000 of other tasks, or
+        expired 1,000. Its cost depends on what it takes and, once for each, on the jobs that it makes findable, goes by
+        or expires; not on how many are due later, of other tasks or queues, or ended."""
 
     @abstractmethod
     def update(self, changes: Sequence[Change], *, tx: Any = None) -> list[Answer]:

@@ -192,6 +192,8 @@ class Claimed(Struct, frozen=True):
     next_due: Duration | None = None
     """When no job is answered: none of these queues, whatever its task and priority, becomes due sooner (None: none is
     stored); 0: ask again, the call stopped before it had looked at all that is due."""
+    passed_over: bool = False
+    """When no job is answered: others are at jobs that are due, perhaps to take them; ask again in a moment."""
 
 
 class Fields(TypedDict, total=False):

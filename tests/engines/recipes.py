@@ -81,7 +81,10 @@ class Postgres:
         )  # fmt: skip
 
     def command(self, program: Path, data: Path, port: int) -> list[str]:
-        settings = {"listen_addresses": "127.0.0.1", "port": port, "unix_socket_directories": ""}
+        settings = {
+            "listen_addresses": "127.0.0.1", "port": port, "unix_socket_directories": "",
+            "max_connections": 600,  # A test has a hundred workers, of which each has a few.
+        }  # fmt: skip
         return [str(program), "-D", str(data), *(f"--{name}={value}" for name, value in settings.items())]
 
     def url(self, port: int) -> str:

@@ -171,3 +171,17 @@ def test_the_claims_of_a_limited_task_take_no_more_than_there_is_room_for(app: F
     app.enqueue_many([app.call_by_name("mail")] * 5 + [app.call_by_name("work")] * 5)
     jobs = app.store.claim(asked.claims(10), holder=ANNA, limit=10).jobs
     assert Counter(job.task for job in jobs) == {"mail": 2, "work": 5}
+
+
+def test_what_others_are_at_is_asked_for_again_soon_then_less_often() -> None:
+    asked = claiming(poll=NEVER)
+    waits = []
+    for _ in range(5):
+        asked.answered(Claimed([], passed_over=True), 0.0)
+        assert not asked.is_empty
+        waits.append(asked.due_at(0.0))
+    assert waits == pytest.approx([0.01, 0.02, 0.04, 0.08, 0.16])
+    asked.answered(Claimed([]), 0.0)
+    assert asked.is_empty
+    asked.answered(Claimed([], passed_over=True), 0.0)
+    assert asked.due_at(0.0) == pytest.approx(0.01)

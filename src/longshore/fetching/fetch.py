@@ -16,6 +16,8 @@ from longshore.fetching.job import FetchedJob
 from longshore.guard import check_text
 
 _POLL: Final = 5.0
+_MOMENT: Final = 0.05
+"""Seconds until a job is asked for again that others are at."""
 _LEASE: Final = 60.0
 
 
@@ -92,7 +94,7 @@ class Fetch:
                     listener = self._app.store.listen(self._topics)
                     continue  # What came before it listened wakes nobody.
                 due = _POLL if claimed.next_due is None else claimed.next_due / SECOND
-                listener.wait(min(left, due))
+                listener.wait(min(left, due, _MOMENT if claimed.passed_over else _POLL))
         finally:
             if listener is not None:
                 listener.close()

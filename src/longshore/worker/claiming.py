@@ -21,6 +21,8 @@ _AT_ONCE: Final = 3
 _LATER: Final = 0.1
 _APART: Final = 0.01
 """Seconds after which the others begin to ask, and seconds between one and the next, on average."""
+_MOMENT: Final = 0.01
+"""Seconds until a job is asked for again that others are at; twice as many each time that they still are."""
 
 
 class Claiming:
@@ -42,6 +44,7 @@ class Claiming:
         self.check = self._order.check
         self._next = 0.0
         self._hinted = False
+        self._moment = _MOMENT
         self._is_for_spare_slots = False
 
     def hint(self) -> None:
@@ -95,13 +98,23 @@ class Claiming:
         # An answer of 0 asks for another claim: the store had not looked at everything.
         self._order.brought(claimed.jobs)
         brought_nothing = not claimed.jobs and not claimed.expired and claimed.next_due != 0
-        self.is_empty = brought_nothing and self._is_all()
+        self.is_empty = brought_nothing and not claimed.passed_over and self._is_all()
         self._next = 0.0
         if brought_nothing and self._order.searched_all:
-            pause = self._settings.poll * random.uniform(0.5, 1.5)
-            if claimed.next_due is not None:
-                pause = min(pause, claimed.next_due / SECOND + self._patience())
-            self._next = now + pause
+            self._next = now + self._pause(claimed)
+        if not claimed.passed_over:
+            self._moment = _MOMENT
+
+    def _pause(self, claimed: Claimed) -> float:
+        """Seconds until it is worth asking again."""
+        pauses = [self._settings.poll * random.uniform(0.5, 1.5)]
+        if claimed.next_due is not None:
+            pauses.append(claimed.next_due / SECOND + self._patience())
+        if claimed.passed_over:
+            # Whoever is at them may be about to change them only, and perhaps in a transaction that stays open long.
+            pauses.append(self._moment + self._patience())
+            self._moment = min(2 * self._moment, self._settings.poll)
+        return min(pauses)
 
     def placed(self, wanted: int, brought: int) -> None:
         """What a claim of so many jobs brought is here: there are no more, if it could have brought more."""
