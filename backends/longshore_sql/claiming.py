@@ -28,7 +28,7 @@ DUE_LOOKED_AT: Final = 100
 _ID, _TASK, _PAYLOAD, _EXPIRES, _KEY, _SCOPE = (
     COLUMNS.index(name) for name in ("id", "task", "payload", "expires", "unique_key", "unique_scope")
 )
-_SEQ: Final = len(COLUMNS)
+_ROW: Final = len(COLUMNS)
 
 
 class _Taking:
@@ -59,10 +59,10 @@ class _Found:
     def __init__(self) -> None:
         self.seen = 0
         self.stopped = False
-        self.taken: list[int] = []
-        self.freed: list[int] = []
-        self.expired: list[int] = []
-        self.passed: list[int] = []
+        self.taken: list[Any] = []
+        self.freed: list[Any] = []
+        self.expired: list[Any] = []
+        self.passed: list[Any] = []
 
     def sort(self, rows: Iterable[Row], claim: Claim, taking: _Taking, now: Instant) -> None:
         """Goes through the rows until there is no room for one."""
@@ -71,18 +71,18 @@ class _Found:
             self.seen += 1
             expires = row[_EXPIRES]
             if tasks is not None and row[_TASK] not in tasks:
-                self.passed.append(row[_SEQ])
+                self.passed.append(row[_ROW])
             elif expires is not None and expires <= now:
                 if len(taking.expired) == EXPIRED_PER_CALL:
                     self.stopped = taking.is_cut = True
                     return
-                self.expired.append(row[_SEQ])
+                self.expired.append(row[_ROW])
                 taking.expired.append(row[_ID])
             elif taking.fits(row[_PAYLOAD]):
-                self.taken.append(row[_SEQ])
+                self.taken.append(row[_ROW])
                 if row[_KEY] is not None and row[_SCOPE] == UniqueScope.START:
-                    self.freed.append(row[_SEQ])
-                taking.take(job_of(row[:_SEQ]))
+                    self.freed.append(row[_ROW])
+                taking.take(job_of(row[:_ROW]))
             else:
                 self.stopped = True
                 return
@@ -96,7 +96,7 @@ class Claiming:
         self._dialect = dialect
         self._heads = heads
         job = schema.job
-        rows = dialect.among(job.c.seq, "seqs")
+        rows = dialect.among(schema.row, "rows")
         self._promote = dialect.compiled(self._heads.promoting())
         self._due = dialect.compiled(self._heads.due())
         self._lanes = dialect.compiled(self._heads.lanes())
@@ -140,7 +140,7 @@ class Claiming:
             wanted -= len(found.taken)
             if found.stopped or wanted == 0:
                 if found.passed:
-                    self._put_aside.run(step.cursor, seqs=self._dialect.listing(found.passed))
+                    self._put_aside.run(step.cursor, rows=self._dialect.listing(found.passed))
                 return
             if is_last or (found.passed and not self._clears_the_way(step, claim, look, taking)):
                 return
@@ -154,11 +154,11 @@ class Claiming:
         found.sort(rows, claim, taking, now)
         listing = self._dialect.listing
         if found.taken:
-            self._takes[to].run(cursor, seqs=listing(found.taken), holder=taking.holder, now=now)
+            self._takes[to].run(cursor, rows=listing(found.taken), holder=taking.holder, now=now)
         if found.freed and to is State.RUNNING:
-            self._free.run(cursor, seqs=listing(found.freed))
+            self._free.run(cursor, rows=listing(found.freed))
         if found.expired:
-            self._expire.run(cursor, seqs=listing(found.expired), now=now)
+            self._expire.run(cursor, rows=listing(found.expired), now=now)
         return found
 
     def _clears_the_way(self, step: Step, claim: Claim, look: Look, taking: _Taking) -> bool:
@@ -194,7 +194,7 @@ class Claiming:
         }
         if to is State.RUNNING:
             values["attempt"] = job.c.attempt + constant(1)
-        return job.update().where(self._dialect.among(job.c.seq, "seqs")).values(values)
+        return job.update().where(self._dialect.among(self._schema.row, "rows")).values(values)
 
     def _expiring(self) -> Any:
         job = self._schema.job
@@ -207,4 +207,4 @@ class Claiming:
             "unique_slot": self._heads.kept_slot(),
             "releases": self._heads.releases(),
         }
-        return job.update().where(self._dialect.among(job.c.seq, "seqs")).values(values)
+        return job.update().where(self._dialect.among(self._schema.row, "rows")).values(values)

@@ -46,7 +46,7 @@ class Heads:
     def read(
         self, step: Step, claim: Claim, look: Look, aside: Sequence[str], to: State, holder: str, limit: int
     ) -> Iterable[Row]:
-        """The first rows that the claim may take, in order: `COLUMNS` as they are once it took them, and ``seq``."""
+        """The first rows that the claim may take, in order: `COLUMNS` as they are once taken, and `Schema.row`."""
         if look.key not in self._reads:
             self._reads[look.key] = self._dialect.compiled(self._reading(look))
         named = self._named(look, claim)
@@ -89,10 +89,10 @@ class Heads:
     def promoting(self) -> Update:
         """Makes jobs findable that have become due, earliest first."""
         job = self._schema.job
-        due = select(job.c.seq).where(job.c.lane == constant(Lane.FUTURE), job.c.due <= given("now"))
+        due = select(self._schema.row).where(job.c.lane == constant(Lane.FUTURE), job.c.due <= given("now"))
         first = self._through(due, "future").order_by(job.c.due).limit(given("limit"))
         first = self._dialect.passing_over(first)
-        return job.update().where(job.c.seq.in_(first)).values(lane=constant(Lane.READY))
+        return job.update().where(self._schema.row.in_(first)).values(lane=constant(Lane.READY))
 
     def due(self) -> Select[Any]:
         """When the next jobs become due, and in which queues."""
@@ -121,7 +121,7 @@ class Heads:
             return self._by_id(columns)
         head = self._head(look)
         # The head comes in order, and each of its rows is then looked up: pinned by a test of the plan.
-        return select(*columns).select_from(head.join(job, job.c.seq == head.c.seq))
+        return select(*columns).select_from(head.join(job, self._schema.row == head.c.row))
 
     def _by_id(self, columns: list[ColumnElement[Any]]) -> Select[Any]:
         job = self._schema.job.c
@@ -139,7 +139,7 @@ class Heads:
             "started": given("now"),
             "unique_slot": case((job.c.unique_scope == given("freed"), null()), else_=job.c.unique_slot),
         } | {name: null() for name in _NOT_READ}
-        return [*(changed.get(name, job.c[name]) for name in COLUMNS), job.c.seq]
+        return [*(changed.get(name, job.c[name]) for name in COLUMNS), self._schema.row]
 
     def _head(self, look: Look) -> Subquery:
         ready = self._first(look, Lane.READY)
@@ -148,12 +148,13 @@ class Heads:
         both = union_all(
             *(select(part) for part in (ready.subquery("ready"), self._first(look, Lane.ASIDE).subquery("aside")))
         ).subquery("either")
-        ordered = select(both.c.seq).order_by(both.c.priority.desc(), both.c.due, both.c.id)
+        ordered = select(both.c.row).order_by(both.c.priority.desc(), both.c.due, both.c.id)
         return ordered.limit(given("limit")).subquery("head")
 
     def _first(self, look: Look, lane: Lane) -> Select[Any]:
         job = self._schema.job.c
-        columns = [job.seq, job.priority, job.due, job.id] if look.aside else [job.seq]
+        row = self._schema.row.label("row")
+        columns = [row, job.priority, job.due, job.id] if look.aside else [row]
         found = select(*columns).where(job.lane == constant(lane), *self._within(look))
         if lane is Lane.ASIDE:
             found = found.where(self._dialect.among(job.task, "tasks"))
@@ -170,11 +171,13 @@ class Heads:
 
     def _moving(self, look: Look) -> Update:
         job = self._schema.job
-        ready = select(job.c.seq, job.c.task).where(job.c.lane == constant(Lane.READY), *self._within(look))
+        ready = select(self._schema.row.label("row"), job.c.task).where(
+            job.c.lane == constant(Lane.READY), *self._within(look)
+        )
         ready = self._through(ready, "ready").order_by(job.c.priority.desc(), job.c.due, job.c.id)
         head = ready.limit(given("limit")).subquery("head")
-        unwanted = select(head.c.seq).where(head.c.task.not_in(self._dialect.listed("tasks")))
-        return job.update().where(job.c.seq.in_(unwanted)).values(lane=constant(Lane.ASIDE))
+        unwanted = select(head.c.row).where(head.c.task.not_in(self._dialect.listed("tasks")))
+        return job.update().where(self._schema.row.in_(unwanted)).values(lane=constant(Lane.ASIDE))
 
     def _through(self, statement: Select[Any], index: str) -> Select[Any]:
         return self._dialect.through(statement, self._schema.job, self._schema.index(index))

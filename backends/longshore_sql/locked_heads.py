@@ -52,9 +52,9 @@ class LockedHeads(Heads):
 
     def _moving(self, look: Look) -> Update:
         job = self._schema.job
-        head = self._lane(look, Lane.READY, [job.c.seq.label("seq"), job.c.task.label("task")]).subquery("head")
-        unwanted = select(head.c.seq).where(head.c.task.not_in(self._dialect.listed("tasks")))
-        return job.update().where(job.c.seq.in_(unwanted)).values(lane=constant(Lane.ASIDE))
+        head = self._lane(look, Lane.READY, [self._schema.row.label("row"), job.c.task.label("task")]).subquery("head")
+        unwanted = select(head.c.row).where(head.c.task.not_in(self._dialect.listed("tasks")))
+        return job.update().where(self._schema.row.in_(unwanted)).values(lane=constant(Lane.ASIDE))
 
     def _resting(self, look: Look) -> Select[Any]:
         """The same as a claim reads, locked or not; of other tasks it has left none at the head but what is locked."""

@@ -45,7 +45,8 @@ class LockedInserting(Inserting):
         return [answers[position] for position in range(len(jobs))]
 
     def _insert_plain(self, step: Step, jobs: Sequence[NewJob | StoredJob], rows: list[Row]) -> list[Inserted]:
-        arrays = {name: list(values) for name, values in zip(PLAIN_COLUMNS, zip(*rows, strict=True), strict=True)}
+        listing = self._dialect.listing
+        arrays = {name: listing(values) for name, values in zip(PLAIN_COLUMNS, zip(*rows, strict=True), strict=True)}
         landed = {identity for (identity,) in self._bulk(PLAIN_COLUMNS, state=State.PENDING).run(step.cursor, **arrays)}
         if len(landed) == len(jobs):
             return [INSERTED[State.PENDING]] * len(jobs)
@@ -61,7 +62,7 @@ class LockedInserting(Inserting):
     def _insert_all(self, step: Step, shape: tuple[str, ...] | None, run: list[Prepared]) -> list[Inserted]:
         if shape is None or len(run) == 1:
             return [self._insert_one(step, one) for one in run]
-        names = {name: [one.columns[name] for one in run] for name in shape}
+        names = {name: self._dialect.listing([one.columns[name] for one in run]) for name in shape}
         landed = {identity for (identity,) in self._bulk(shape).run(step.cursor, **names)}
         mine = []
         for one in run:

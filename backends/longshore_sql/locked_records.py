@@ -77,13 +77,14 @@ class LockedRecords(Records):
 
     def _run(self, step: Step, statement: Statement, writes: list[Write]) -> list[Any]:
         now = step.now
-        named = {
+        arrays: dict[str, list[Any]] = {
             "kind": [write.kind for write in writes],
             "key": [write.key for write in writes],
             "value": [write.value for write in writes],
             "expires": [None if write.lifetime is None else now + write.lifetime for write in writes],
             "version": [write.version for write in writes],
         }
+        named = {name: self._dialect.listing(values) for name, values in arrays.items()}
         return statement.run(step.cursor, now=now, nothing=b"", **named).fetchall()
 
     def _sweep(self, step: Step, limit: int) -> None:

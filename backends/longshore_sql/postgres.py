@@ -36,6 +36,8 @@ TRIES: Final = 10
 """How often a step is begun that is in a deadlock each time."""
 
 _CLOCK: Final = "SELECT (extract(epoch FROM statement_timestamp()) * 1000000)::bigint"
+_JUDGED: Final = ("version", "readable_from")
+"""By what is stored under these names each step knows whether this code can work on the tables."""
 _INSIDE: Final = {TransactionStatus.INTRANS, TransactionStatus.INERROR}
 _WRITING: Final = "BEGIN ISOLATION LEVEL READ COMMITTED"
 _READING: Final = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY"
@@ -56,7 +58,7 @@ class PostgresDriver(SQLDriver):
     limits = Limits()
 
     def __init__(self, source: Source, options: Options, clock: Clock | None) -> None:
-        super().__init__(Schema(options.namespace, options.schema), PostgresDialect())
+        super().__init__(Schema(options.namespace, options.schema, numbered=False), PostgresDialect())
         self.target = source.target
         self._source = source
         self._clock = clock
@@ -66,9 +68,7 @@ class PostgresDriver(SQLDriver):
         self._ears = Ears(source.opened, channel)
         self._channel = channel
         meta = self._dialect.name(self._schema.meta)
-        self._opening = (
-            f"{_CLOCK}, ARRAY(SELECT name FROM {meta} ORDER BY name), ARRAY(SELECT value FROM {meta} ORDER BY name)"
-        )
+        self._opening = ", ".join([_CLOCK, *(f"(SELECT value FROM {meta} WHERE name = '{name}')" for name in _JUDGED)])
         with self._translated, source.lent() as connection:
             settled = connection.execute(
                 "SELECT current_setting('synchronous_commit') <> 'off' AND current_setting('fsync') = 'on', "
@@ -166,8 +166,8 @@ class PostgresDriver(SQLDriver):
     def _transaction(self, begin: str) -> Iterator[Step]:
         with self._translated, self._source.lent() as connection:
             cursor = connection.cursor(row_factory=tuple_row)
-            with self._between(cursor, f"{begin}; {self._opening}"):
-                cursor.nextset()
+            with self._between(cursor, begin):
+                cursor.execute(self._opening)
                 yield self._step(cursor)
 
     @contextmanager
@@ -188,8 +188,8 @@ class PostgresDriver(SQLDriver):
             yield self._step(cursor)
 
     def _step(self, cursor: Cursor) -> Step:
-        now, names, values = cursor.fetchall()[0]
-        self._versions.judge(dict(zip(names, values, strict=True)))
+        now, *values = cursor.fetchall()[0]
+        self._versions.judge({name: value or 0 for name, value in zip(_JUDGED, values, strict=True)})
         return Step(cursor, now if self._clock is None else self._clock())
 
     def _wake_after(self, topics: Sequence[str], tx: Any) -> None:

@@ -12,6 +12,7 @@ from sqlalchemy.dialects.postgresql.psycopg import PGDialect_psycopg
 from sqlalchemy.sql import Insert
 
 from longshore_sql.dialect import Dialect
+from longshore_sql.postgres_arrays import array_text
 from longshore_sql.statements import given, parameter
 
 
@@ -37,8 +38,8 @@ class PostgresDialect(Dialect):
     def listed(self, name: str) -> Select[Any]:
         return select(func.unnest(_texts(name)).column_valued("value"))
 
-    def listing(self, values: Iterable[Any]) -> list[Any]:
-        return list(values)
+    def listing(self, values: Iterable[Any]) -> str:
+        return array_text(values)
 
     def through(self, statement: Select[Any], table: Table, index: str) -> Select[Any]:
         # It knows no hints: the settings of our own connections leave the index as the cheapest way.

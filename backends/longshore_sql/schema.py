@@ -59,10 +59,12 @@ def is_any_of(column: ColumnElement[int], values: Iterable[int]) -> ColumnElemen
 class Schema:
     """The tables of one namespace."""
 
-    def __init__(self, namespace: str, schema: str | None = None) -> None:
+    def __init__(self, namespace: str, schema: str | None = None, *, numbered: bool = True) -> None:
         self.namespace = namespace
         self.metadata = MetaData(schema=schema)
-        self.job = Table(f"{namespace}_job", self.metadata, *_job_columns())
+        self.job = Table(f"{namespace}_job", self.metadata, *_job_columns(numbered))
+        self.row: ColumnElement[Any] = self.job.c.seq if numbered else self.job.c.id
+        """What tells the rows of jobs apart: a number, if they are stored in its order, else the id alone."""
         self.parent = Table(
             f"{namespace}_parent",
             self.metadata,
@@ -89,12 +91,7 @@ class Schema:
             Column("value", LargeBinary, nullable=False),
             PrimaryKeyConstraint("kind", "key"),
         )
-        self.meta = Table(
-            f"{namespace}_meta",
-            self.metadata,
-            Column("name", WORD, primary_key=True),
-            Column("value", BigInteger, nullable=False),
-        )
+        self.meta = Table(f"{namespace}_meta", self.metadata, *_meta_columns())
         self.versions = Sequence(f"{namespace}_version", metadata=self.metadata, data_type=BigInteger)
         """The versions of records, where many write at once and the database has sequences."""
         self._add_indexes()
@@ -140,15 +137,26 @@ class Schema:
         Index(self.index(name), *columns, unique=unique, sqlite_where=where, postgresql_where=where)
 
 
-def _job_columns() -> list[Column[Any]]:
+def _meta_columns() -> list[Column[Any]]:
+    return [Column("name", WORD, primary_key=True), Column("value", BigInteger, nullable=False)]
+
+
+def _job_columns(numbered: bool) -> list[Column[Any]]:
     # What is long stands last: to read a column, an engine walks over those before it.
-    return [*_place_columns(), *_run_columns(), *_bond_columns(), *_body_columns()]
+    return [*_name_columns(numbered), *_place_columns(), *_run_columns(), *_bond_columns(), *_body_columns()]
+
+
+def _name_columns(numbered: bool) -> list[Column[Any]]:
+    if not numbered:
+        return [Column("id", WORD, primary_key=True)]
+    return [
+        Column("seq", BigInteger().with_variant(Integer, "sqlite"), primary_key=True),
+        Column("id", WORD, nullable=False, unique=True),
+    ]
 
 
 def _place_columns() -> list[Column[Any]]:
     return [
-        Column("seq", BigInteger().with_variant(Integer, "sqlite"), primary_key=True),
-        Column("id", WORD, nullable=False, unique=True),
         Column("queue", WORD, nullable=False),
         Column("task", WORD, nullable=False),
         Column("state", SmallInteger, nullable=False),

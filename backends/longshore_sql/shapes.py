@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import cached_property
 from operator import itemgetter
 from typing import Any, ClassVar, Final
@@ -106,8 +106,8 @@ class Shape:
         def of(name: str) -> ColumnElement[Any]:
             return table.c[name] if name in table.c else given(name)
 
-        kind = Bulk if arrays is None else ArrayBulk
-        return kind(self._dialect.compiled(self._update(self._example, of)), names)
+        statement = self._dialect.compiled(self._update(self._example, of))
+        return Bulk(statement, names) if arrays is None else ArrayBulk(statement, names, self._dialect.listing)
 
     def _named(self, change: Change, now: int) -> dict[str, Any]:
         named: dict[str, Any] = {
@@ -206,11 +206,13 @@ class ArrayBulk(Bulk):
     least = 2
     most = sys.maxsize
 
-    def __init__(self, statement: Statement, names: Sequence[str]) -> None:
+    def __init__(self, statement: Statement, names: Sequence[str], listing: Callable[[Iterable[Any]], Any]) -> None:
         self.text = statement.text
         self._names = names
+        self._listing = listing
         self._statement = statement
 
     def values(self, rows: Sequence[Mapping[str, Any]], now: int) -> Row:
         """The values of the statement: an array of each, and the time."""
-        return self._statement.values({name: [row[name] for row in rows] for name in self._names} | {"now": now})
+        arrays = {name: self._listing([row[name] for row in rows]) for name in self._names}
+        return self._statement.values(arrays | {"now": now})
