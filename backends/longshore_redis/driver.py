@@ -6,7 +6,6 @@ from collections import Counter
 from collections.abc import Sequence
 from typing import Any, Final, Self
 
-import redis
 from msgspec import msgpack
 
 from longshore import reference
@@ -56,40 +55,37 @@ _REPLICAS_PATIENCE: Final = 5_000
 class RedisDriver(Driver):
     """A connection to a Redis or Valkey server, 6.2 or newer.
 
-    Takes ``redis://[user:password@]host:port/database``, ``rediss://…`` with TLS, ``valkey://…``,
-    ``unix:///path?db=0``, or a live ``redis.Redis``, whose settings are used for connections of our own and which is
-    never closed. Options: ``namespace``; ``timeout``, the seconds to wait for an answer; ``wait_replicas``, how many
-    replicas must have a write before it is answered; for TLS those of redis-py that begin with ``ssl_``.
+    Takes ``redis://[user:password@]host:port/database``, ``unix:///path?db=0``,
+    ``redis+sentinel://host,host2/service/0`` and ``redis+cluster://host,host2``, with ``rediss`` for TLS; or a live
+    ``redis.Redis`` (also one that ``Sentinel.master_for`` made) or ``redis.RedisCluster``, whose settings are used for
+    connections of our own and which is never closed. Options: ``namespace``; ``timeout``, the seconds to wait for an
+    answer; ``wait_replicas``, how many replicas must have a write before it is answered; see docs/redis.md for all.
     """
 
-    handles = ("redis.client.Redis",)
+    handles = ("redis.client.Redis", "redis.cluster.RedisCluster")
     features = Features.DURABLE | Features.SHARED | Features.WAKEUPS
     limits = Limits()
 
-    def __init__(self, client: redis.Redis, target: Any, options: Options, clock: Clock | None) -> None:
-        self.target = target
-        self._client = client
-        self._clock = clock
+    def __init__(self, target: Any, options: Options, clock: Clock | None) -> None:
         self._root = f"{{longshore:{options.namespace}}}:"
+        is_url = options.topology is not None
+        self.target = options.target if is_url else target
+        self._client, self._place = opened(options, self._root) if is_url else beside(target, self._root)
+        self._clock = clock
         self._replicas = options.wait_replicas
-        settings = client.connection_pool.connection_kwargs
-        self._place = str(settings.get("path") or f"{settings.get('host')}:{settings.get('port')}")
         self._questions = Questions(self._run)
-        self._ears = Ears(client, self._root)
+        self._ears = Ears(self._client, self._root)
         self._examined = 0
-        self.features = promised(client, self._place)
 
     @classmethod
     def connect(cls, target: Any, *, clock: Clock | None = None, **options: Any) -> Self:
-        given = Options.of(target, options)
-        if given.url is None:
-            return cls(beside(target), target, given, clock)
-        client = opened(given)
+        driver = cls(target, Options.of(target, options), clock)
         try:
-            return cls(client, given.target(), given, clock)
+            driver.features = promised(driver._client, driver._place)
         except BaseException:
-            client.close()
+            driver.close()
             raise
+        return driver
 
     def close(self) -> None:
         self._ears.close()
@@ -258,18 +254,22 @@ class RedisDriver(Driver):
         return self._examined
 
     def _run(self, name: str, *arguments: Any) -> Any:
-        now = self._clock() if self._clock is not None else ""
         with translated(self._place):
-            return scripts.run(self._client, name, self._root, now, *arguments)
+            return scripts.run(self._client, name, self._root, self._time(), *arguments)
 
     def _write(self, name: str, *arguments: Any) -> Any:
-        answer = self._run(name, *arguments)
-        if self._replicas:
-            with translated(self._place):
-                reached = self._client.wait(self._replicas, _REPLICAS_PATIENCE)
-            if reached < self._replicas:
-                raise Unavailable(f"{self._place}: {reached} of {self._replicas} replicas have what was written")
+        if not self._replicas:
+            return self._run(name, *arguments)
+        # WAIT speaks of what its own connection has seen, and that includes what others wrote before.
+        with translated(self._place), self._client.client() as one:  # type: ignore[no-untyped-call]
+            answer = scripts.run(one, name, self._root, self._time(), *arguments)
+            reached = one.wait(self._replicas, _REPLICAS_PATIENCE)
+        if reached < self._replicas:
+            raise Unavailable(f"{self._place}: {reached} of {self._replicas} replicas have what was written")
         return answer
+
+    def _time(self) -> Instant | str:
+        return self._clock() if self._clock is not None else ""
 
     def _claimed(self, answer: Any) -> Claimed:
         jobs, expired, due, examined = answer

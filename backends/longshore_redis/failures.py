@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Final
 
 import redis
+from redis.sentinel import MasterNotFoundError
 
 from longshore.errors import ConfigurationError, Corrupt, SchemaError, StoreFull, Unavailable
 
-_SCHEMA = "LONGSHORE_SCHEMA "
+_SCHEMA: Final = "LONGSHORE_SCHEMA "
+_NEVER_SENT: Final = re.compile(r"connecting to|no node says")
+"""What is said when no connection was opened."""
 
 
 @contextmanager
@@ -23,10 +28,25 @@ def translated(place: str) -> Iterator[None]:
         raise StoreFull(f"{place} has no memory left: raise maxmemory, or remove ended jobs ({error})") from error
     except (redis.exceptions.BusyLoadingError, redis.exceptions.ReadOnlyError) as error:
         raise Unavailable(f"{place} does not take writes now: {error}", unknown=False) from error
+    except MasterNotFoundError as error:
+        raise _not_found(str(error), place) from error
     except (redis.exceptions.ConnectionError, redis.exceptions.TimeoutError) as error:
-        raise Unavailable(f"{place} did not answer: {error}") from error
+        was_sent = not _NEVER_SENT.search(str(error))
+        raise Unavailable(f"{place} did not answer: {error}", unknown=was_sent) from error
+    except redis.exceptions.MovedError as error:
+        message = f"{place} is a node of a Cluster and another holds this namespace: say redis+cluster:// in its URL"
+        raise ConfigurationError(message) from error
+    except redis.exceptions.AskError as error:
+        raise Unavailable(f"{place} is moving this namespace to another node", unknown=False) from error
     except redis.exceptions.ResponseError as error:
         raise _meant(str(error), place) from error
+
+
+def _not_found(message: str, place: str) -> Exception:
+    """Why no Sentinel named a primary; the message itself shows each one's whole settings."""
+    if "AuthenticationError" in message:
+        return ConfigurationError(f"{place} refuses the user or password of the Sentinels")
+    return Unavailable(f"{place} did not answer: no Sentinel knows of a primary that is up", unknown=False)
 
 
 def _meant(message: str, place: str) -> Exception:

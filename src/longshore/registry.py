@@ -23,6 +23,7 @@ EXTRAS: Final = {
     "redis": "redis",
     "rediss": "redis",
     "valkey": "redis",
+    "valkeys": "redis",
     "unix": "redis",
     "mongodb": "mongo",
     "mongodb+srv": "mongo",

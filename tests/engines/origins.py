@@ -76,8 +76,9 @@ def _docker_answers() -> bool:
 def _program(recipe: Recipe) -> Origin | Missing:
     found = shutil.which(recipe.program)
     if found:
-        # Debian's wrappers and links stand elsewhere than the programs that belong to them.
-        return Origin("program", str(Path(found).resolve()))
+        # Debian's links stand elsewhere than what belongs to the programs; but some programs go by their link's name.
+        real = Path(found).resolve()
+        return Origin("program", str(real if real.name == recipe.program else found))
     for pattern in recipe.folders:
         programs = [folder / recipe.program for folder in Path("/").glob(pattern.lstrip("/"))]
         present = sorted((program for program in programs if program.exists()), key=_version_in_path)

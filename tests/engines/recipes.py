@@ -101,7 +101,10 @@ class Postgres:
 
 
 class Redis:
-    """Redis or Valkey, with every write on its disk before it answers."""
+    """Redis or Valkey, with every write on its disk before it answers; with more settings where given."""
+
+    def __init__(self, **settings: object) -> None:
+        self._settings = {name.replace("_", "-"): value for name, value in settings.items()}
 
     program = "redis-server"
     folders: tuple[str, ...] = ()
@@ -122,8 +125,12 @@ class Redis:
     def command(self, program: Path, data: Path, port: int) -> list[str]:
         settings = {
             "bind": "127.0.0.1", "port": port, "dir": data, "save": "", "appendonly": "yes", "appendfsync": "always",
+            **self._settings,
         }  # fmt: skip
-        return [str(program), *(word for name, value in settings.items() for word in (f"--{name}", str(value)))]
+        words = [str(program)]
+        for name, value in settings.items():
+            words += [f"--{name}", *(map(str, value) if isinstance(value, tuple) else (str(value),))]
+        return words
 
     def url(self, port: int) -> str:
         return f"redis://127.0.0.1:{port}/0"

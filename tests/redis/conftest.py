@@ -3,16 +3,48 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from conftest import Serve
+from conftest import Serve, miss
+from engines import NoServer
+from engines.topologies import Cluster, Watched, clustered, watched
+from longshore.ids import IdMaker
 from longshore_redis.driver import RedisDriver
 from stores import fresh_store
 
 Connect = Callable[..., RedisDriver]
+
+
+@pytest.fixture
+def namespace() -> str:
+    """One of the test's own, on servers that others use too."""
+    return f"t{IdMaker()().lower()}"
+
+
+@pytest.fixture(scope="session")
+def cluster() -> Iterator[Cluster]:
+    """A Cluster that all tests use."""
+    with ExitStack() as stack:
+        try:
+            found = stack.enter_context(clustered())
+        except NoServer as problem:
+            miss(str(problem))
+        yield found
+
+
+@pytest.fixture(scope="session")
+def harbour() -> Iterator[Watched]:
+    """A primary with a replica and Sentinels that all tests use."""
+    with ExitStack() as stack:
+        try:
+            found = stack.enter_context(watched())
+        except NoServer as problem:
+            miss(str(problem))
+        yield found
 
 
 @pytest.fixture

@@ -7,37 +7,9 @@ import redis
 
 from conftest import Serve
 from longshore.contract import Features, NewJob, State, Where
-from longshore.errors import ConfigurationError, SchemaError, Unavailable
+from longshore.errors import SchemaError, Unavailable
 from longshore.registry import driver_for
 from longshore_redis.driver import RedisDriver
-from longshore_redis.options import Options
-
-
-@pytest.mark.parametrize("scheme", ["redis", "rediss", "valkey", "unix"])
-def test_the_schemes_lead_to_this_driver(scheme: str) -> None:
-    assert driver_for(f"{scheme}://somewhere") is RedisDriver
-
-
-def test_a_url_and_its_options_come_back_as_target() -> None:
-    options = Options.of("valkey://user:secret@host:1/2?namespace=a&timeout=3", {"wait_replicas": 1})
-    assert options.url == "redis://user:secret@host:1/2"
-    again = Options.of(options.target(), {})
-    assert again == options
-
-
-@pytest.mark.parametrize(
-    ("target", "options"),
-    [
-        ("redis://", {}),
-        ("redis://host", {"namespace": "Not!"}),
-        ("redis://host", {"timeout": "soon"}),
-        ("redis://host", {"wait_replicas": -1}),
-        ("redis://host?retry=3", {}),
-    ],
-)
-def test_what_is_wrong_in_a_url_or_an_option_is_said(target: str, options: dict[str, object]) -> None:
-    with pytest.raises(ConfigurationError):
-        Options.of(target, options)
 
 
 def test_a_live_client_is_used_as_it_is_set_and_never_closed(url: str) -> None:
