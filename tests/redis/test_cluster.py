@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
 
 import pytest
 
-from engines.topologies import Cluster, ask, port_of
-from longshore.contract import By, Change, Claim, NewJob, Outcome, State, Where
-from longshore.errors import Unavailable
+from engines.topologies import Cluster, ask
+from longshore.contract import Claim, NewJob
 from longshore.testing.promises import Promises
 from longshore.testing.wakeups import WakeUps
 from longshore_redis.driver import RedisDriver
