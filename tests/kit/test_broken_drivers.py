@@ -13,7 +13,7 @@ import pytest
 from kit.broken.table import DEFECTS, Defect
 
 # The first test that asks for it waits for the whole run of the kit.
-pytestmark = pytest.mark.timeout(150)
+pytestmark = [pytest.mark.timeout(300), pytest.mark.xdist_group("broken drivers")]
 
 REPOSITORY = Path(__file__).parent.parent.parent
 SUITES = Path(__file__).parent / "broken" / "suites.py"
@@ -34,7 +34,7 @@ def found(tmp_path_factory) -> Found:
     wanted += [f"{SUITES}::{SOUND}::{test}" for test in dict.fromkeys(defect.test for defect in DEFECTS)]
     options = [f"--junitxml={report}", "--longshore-backlog=1000", "--longshore-seed=1", "--longshore-examples=60"]
     finished = subprocess.run(
-        [*PYTEST, *options, *wanted], cwd=REPOSITORY, capture_output=True, text=True, check=False, timeout=140
+        [*PYTEST, *options, *wanted], cwd=REPOSITORY, capture_output=True, text=True, check=False, timeout=280
     )
     assert report.exists(), finished.stdout + finished.stderr
     cases = ElementTree.parse(report).iter("testcase")

@@ -1,0 +1,52 @@
+"""Every test: first those that do not mind company, side by side; then those that are judged by a clock, alone.
+
+    python tests/run.py [what pytest takes]
+
+In continuous integration (CI=true) it also fails when all of them together take longer than CONTRIBUTING.md allows.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+REPOSITORY = Path(__file__).parent.parent
+PYTEST = [sys.executable, "-m", "pytest", "--durations=10"]
+SIDE_BY_SIDE = ["-m", "not timed", "--numprocesses=4", "--dist=loadgroup"]
+ALONE = ["-m", "timed"]
+GOOD, BAD, NOTHING_COLLECTED = 0, 1, 5
+LIMIT = re.compile(r"tests together take at most (\d+) seconds")
+
+
+def seconds_allowed(page: Path) -> float:
+    """The limit that a page states; ValueError when it states none."""
+    found = LIMIT.search(page.read_text())
+    if found is None:
+        raise ValueError(f"{page.name} does not say: tests together take at most … seconds")
+    return float(found[1])
+
+
+def verdict(codes: list[int]) -> int:
+    """One exit code of several runs, of which some may have had nothing to do."""
+    if all(code == NOTHING_COLLECTED for code in codes):
+        return NOTHING_COLLECTED
+    return next((code for code in codes if code not in (GOOD, NOTHING_COLLECTED)), GOOD)
+
+
+def main(arguments: list[str]) -> int:
+    """Runs both and returns the exit code."""
+    allowed, began = seconds_allowed(REPOSITORY / "CONTRIBUTING.md"), time.monotonic()
+    runs = [[*PYTEST, *part, *arguments] for part in (SIDE_BY_SIDE, ALONE)]
+    code = verdict([subprocess.run(run, check=False, cwd=REPOSITORY).returncode for run in runs])
+    took = time.monotonic() - began
+    print(f"all tests together: {took:.0f} s of {allowed:.0f} s")
+    late = took > allowed and os.environ.get("CI", "").lower() not in ("", "0", "false")
+    return code or (BAD if late else GOOD)
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
