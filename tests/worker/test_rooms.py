@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from longshore.contract import Claim, State, StoredJob
@@ -86,6 +86,20 @@ def test_without_room_nothing_is_asked_for() -> None:
     assert order.searched_all
 
 
+@example(
+    # The first claim is full before the limited ones are served; then who comes first is a matter of luck.
+    settings=WorkerSettings(queues=QUEUES),
+    rooms=Rooms({"b": 1, "c": 1, "d": 1}, {"v": 1}),
+    wanted=2,
+    there={("a", "u"): 2, ("b", "v"): 1},
+)
+@example(
+    # A queue becomes limited in the middle of the search.
+    settings=WorkerSettings(queues=QUEUES, order="strict"),
+    rooms=Rooms({"e": 21, "d": 3}, {"w": 15, "y": 3, "v": 12, "u": 15}),
+    wanted=21,
+    there={("e", "x"): 15, ("e", "z"): 6, ("d", "y"): 9, ("f", "z"): 14, ("b", "y"): 19},
+)
 @given(
     settings=orders,
     rooms=some_rooms,

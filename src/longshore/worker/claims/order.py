@@ -49,8 +49,10 @@ class QueueOrder:
         self._credit = dict.fromkeys(self._weights, 0.0)
         self._limits = settings.limits
         self._most = Limits().claims
+        self._known: set[tuple[str | None, str | None]] = set()
         self._unsearched: set[tuple[str | None, str | None]] = set()
         self._asked: list[tuple[Cell, int | None]] = []
+        self._wanted = 0
 
     @property
     def searched_all(self) -> bool:
@@ -79,13 +81,16 @@ class QueueOrder:
             {queue: rooms.queues[queue] for queue in self._queues if rooms.queues.get(queue, wanted) < wanted},
             {task: room for task, room in rooms.tasks.items() if room < wanted and task in tasks},
         )
+        self._wanted = wanted
         self._asked = self._dealt(self._cells(wanted, tasks, tight), tight, wanted)
         return [Claim(cell.queues, cell.tasks, min_priority=min_priority, limit=limit) for cell, limit in self._asked]
 
     def brought(self, jobs: Sequence[StoredJob]) -> None:
-        """What the last call brought: where a claim got all that it asked for, there may be more."""
+        """What the last call brought: where a claim got all that it asked for, or was cut off, there may be more."""
+        is_full = len(jobs) >= self._wanted
         for cell, limit in self._asked if jobs else ():
-            if limit is not None and sum(job.queue in cell.queues and job.task in cell.tasks for job in jobs) >= limit:
+            found = sum(job.queue in cell.queues and job.task in cell.tasks for job in jobs)
+            if is_full or (limit is not None and found >= limit):
                 self._unsearched.add(cell.draws_on)
 
     def _cells(self, wanted: int, tasks: frozenset[str], tight: Rooms) -> list[Cell]:
@@ -133,8 +138,11 @@ class QueueOrder:
                 tasks[cell.task] -= most
             is_bounded = cell.queue is not None or cell.task is not None or cell.limit is not None
             dealt.append((cell, most if is_bounded else None))
+        # A queue or task that was not limited before is asked for by cells of its own from now on.
         known = {cell.draws_on for cell in cells}
-        self._unsearched = ((self._unsearched & known) or known) - {cell.draws_on for cell, _ in dealt}
+        due = (self._unsearched & known) | (known - self._known)
+        self._unsearched = (due or known) - {cell.draws_on for cell, _ in dealt}
+        self._known = known
         return dealt
 
     def _shares(self, wanted: int) -> list[tuple[str, int]]:
