@@ -37,7 +37,7 @@ def layers_in(page: Path) -> list[Layer]:
 class Budgets:
     """A pytest plugin that adds up the time of each layer and prints which is over its own.
 
-    It fails nothing: how fast a machine is varies more from test to test than over the whole, which `tests/run.py` judges.
+    It fails nothing: how fast a machine is varies more from test to test than over all, which `tests/run.py` judges.
     """
 
     def __init__(self, layers: list[Layer]) -> None:
