@@ -58,13 +58,12 @@ class LockedHeads(Heads):
 
     def _resting(self, look: Look) -> Select[Any]:
         """The same as a claim reads, locked or not; of other tasks it has left none at the head but what is locked."""
-        job = self._schema.job.c
         if look.by_id:
-            return self._by_id([job.seq])
+            return self._by_id([self._schema.row])
         lanes = (Lane.READY, Lane.ASIDE) if look.aside else (Lane.READY,)
-        parts = [self._lane(look, lane, [job.seq.label("seq")], locks=False) for lane in lanes]
+        parts = [self._lane(look, lane, [self._schema.row.label("row")], locks=False) for lane in lanes]
         rest = parts[0].subquery("rest") if len(parts) == 1 else union_all(*parts).subquery("rest")
-        return select(rest.c.seq).limit(given("limit"))
+        return select(rest.c.row).limit(given("limit"))
 
     def _lane(self, look: Look, lane: Lane, columns: list[ColumnElement[Any]], *, locks: bool = True) -> Select[Any]:
         """The first rows of each queue, or of each lane aside."""
