@@ -7,7 +7,7 @@ read and the change is made as `longshore.reference` says.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from itertools import groupby
 from typing import Any, NamedTuple
 
@@ -100,18 +100,22 @@ class Changing:
         return [by_id[change.id] for change in prepared.given]
 
     def suspects(self, prepared: Prepared, answers: Sequence[Answer]) -> list[str]:
-        """The jobs that were just ended, as far as one could tell for nobody."""
-        return [
-            change.id
-            for change, answer in zip(prepared.given, answers, strict=True)
-            if change.to in ENDED and answer.outcome is Outcome.MOVED and not answer.releases
-        ]
+        """The jobs that were ended, as far as one could tell for nobody; who made that end before may not have looked
+        whether anybody waits."""
+        found = []
+        for change, answer in zip(prepared.given, answers, strict=True):
+            was_made = answer.outcome in (Outcome.MOVED, Outcome.REPEATED)
+            if was_made and change.to in ENDED and not answer.releases:
+                found.append(change.id)
+                if answer.outcome is Outcome.REPEATED:
+                    prepared.freed_turns.add(change.id)
+        return found
 
-    def releasing(self, step: Step, prepared: Prepared, ids: Sequence[str]) -> set[str]:
+    def releasing(self, step: Step, ids: Sequence[str], freed_turns: Iterable[str]) -> set[str]:
         """Those of the ended jobs for which somebody waits, after all: marked so now."""
         listing = self._dialect.listing
-        self._lock.run(step.cursor, ids=listing(ids))
-        rows = self._release.run(step.cursor, ids=listing(ids), freed=listing(prepared.freed_turns))
+        self._lock.run(step.cursor, ids=listing(sorted(ids)))
+        rows = self._release.run(step.cursor, ids=listing(ids), freed=listing(freed_turns))
         return {identity for (identity,) in rows}
 
     def _run(self, key: ShapeKey, changes: list[Change]) -> Run:

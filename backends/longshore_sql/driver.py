@@ -131,7 +131,9 @@ class SQLDriver(Driver):
 
     def claim(self, claims: Sequence[Claim], *, holder: str, limit: int, max_bytes: int | None = None) -> Claimed:
         claiming = self._claiming
-        return self._written(lambda step: claiming.claim(step, claims, holder=holder, limit=limit, max_bytes=max_bytes))
+        return self._looked_at_expired(
+            self._written(lambda step: claiming.claim(step, claims, holder=holder, limit=limit, max_bytes=max_bytes))
+        )
 
     def update(self, changes: Sequence[Change], *, tx: Any = None) -> list[Answer]:
         if not changes:
@@ -158,7 +160,7 @@ class SQLDriver(Driver):
             return answers, claiming.claim(step, claims, holder=holder, limit=limit, max_bytes=max_bytes)
 
         answers, claimed = self._written(exchange)
-        return self._looked_again(prepared, answers), claimed
+        return self._looked_again(prepared, answers), self._looked_at_expired(claimed)
 
     def _looked_again(self, prepared: Prepared, answers: list[Answer]) -> list[Answer]:
         """The answers, with what only shows after the commit: who waits for a job that ended at the same moment."""
@@ -166,11 +168,18 @@ class SQLDriver(Driver):
         suspects = changing.suspects(prepared, answers) if self._dialect.locks_rows else []
         if not suspects:
             return answers
-        releasing = self._written(lambda step: changing.releasing(step, prepared, suspects))
+        releasing = self._written(lambda step: changing.releasing(step, suspects, prepared.freed_turns))
         return [
             replace(answer, releases=True) if change.id in releasing else answer
             for change, answer in zip(prepared.given, answers, strict=True)
         ]
+
+    def _looked_at_expired(self, claimed: Claimed) -> Claimed:
+        """The same for what a claim met past its deadline; whoever follows that reads the mark."""
+        changing, expired = self._changing, claimed.expired
+        if expired and self._dialect.locks_rows:
+            self._written(lambda step: changing.releasing(step, expired, expired))
+        return claimed
 
     def select(
         self,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from locked_rows import LockedRows
+from faults.locked_rows import LockedRows
 
 
 class TestLockedRows(LockedRows):
