@@ -66,7 +66,7 @@ local function set_fields(job, change, now)
   end
   if change[DELAY] then job[DUE] = now + change[DELAY] end
   if change[SETTLES] then job[SETTLED], job[SETTLED_BY] = change[BY_GENERATION], change[BY_HOLDER] end
-  if change[RENEWS] then job[GENERATION] = job[GENERATION] + 1 end
+  if change[RENEWS] then job[GENERATION] = generation_after(job[GENERATION]) end
   if change[RECORD] ~= 0 then job[TRIES] = job[TRIES] + 1 end
   if change[TO] ~= 0 then job[STATE] = change[TO] end
   if job[UNIQUE_KEY] == '' then job[UNIQUE_HELD] = false end

@@ -73,7 +73,7 @@ local function take(id, job, tail, claim, taking)
   local was = standing(job)
   local to = claim[RESERVE] and RESERVED or RUNNING
   enter(job, to, taking.now)
-  job[STATE], job[HOLDER], job[GENERATION] = to, taking.holder, job[GENERATION] + 1
+  job[STATE], job[HOLDER], job[GENERATION] = to, taking.holder, generation_after(job[GENERATION])
   if to == RUNNING then job[ATTEMPT] = job[ATTEMPT] + 1 end
   local value = packed(job, tail)
   call('HSET', root .. 'jobs', id, value)

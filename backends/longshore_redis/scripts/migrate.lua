@@ -2,9 +2,10 @@
 -- KEYS: the namespace's tag
 -- ARGV: now
 -- Answer: the stored version
--- include store.lua
+-- include store.lua history.lua
 if call('EXISTS', root .. 'meta') == 0 then
   call('HSET', root .. 'meta', 'version', VERSION, 'readable_from', VERSION)
 end
 need_schema()
+history_floor()
 return tonumber(call('HGET', root .. 'meta', 'version'))

@@ -2,7 +2,7 @@
 -- KEYS: the namespace's tag
 -- ARGV: now | changes | bytes that changes name by their position …
 -- Answer: per change {outcome, state, generation, cancel_asked, awaited, releases}, in msgpack; keys examined
--- include store.lua job.lua standing.lua changing.lua
+-- include store.lua history.lua job.lua standing.lua changing.lua
 need_schema()
 local answers = update(cmsgpack.unpack(ARGV[2]), time())
 write_tallies()
