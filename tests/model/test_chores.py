@@ -23,6 +23,8 @@ from model.crew import await_stay, most_at_a_time, processes, stays
 from worker.faulty import FaultyApp
 from worker.gate import PATIENCE, Gate
 
+pytestmark = pytest.mark.timed
+
 NEVER = 60.0
 QUICK = {"lease": 1.2, "heartbeat": 0.3, "poll": NEVER}
 

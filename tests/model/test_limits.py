@@ -21,6 +21,8 @@ from model.crew import Stay, await_stay, most_at_a_time, processes, stays
 from worker.faulty import FaultyApp
 from worker.gate import PATIENCE, Gate, say, stop
 
+pytestmark = pytest.mark.timed
+
 NEVER = 60.0
 
 

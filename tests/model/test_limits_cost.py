@@ -11,6 +11,8 @@ import pytest
 
 from worker.faulty import FaultyApp
 
+pytestmark = pytest.mark.timed
+
 JOBS = 2_000
 
 

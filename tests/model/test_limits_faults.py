@@ -15,6 +15,8 @@ from longshore.testing.faults.cut import Moment
 from worker.faulty import FaultyApp
 from worker.gate import PATIENCE, Gate, say, stop
 
+pytestmark = pytest.mark.timed
+
 NEVER = 60.0
 
 

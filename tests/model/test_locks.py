@@ -327,6 +327,7 @@ class TestAsync:
         asyncio.run(work())
         assert app.admin.locks() == ()
 
+    @pytest.mark.timed
     def test_who_is_cancelled_while_going_in_is_not_inside(self, app: Longshore) -> None:
         async def work() -> None:
             for turns in range(30):

@@ -23,6 +23,8 @@ from longshore.testing.together import together
 from model import lock_rival
 from model.counted import CountedDriver
 
+pytestmark = pytest.mark.timed
+
 PATIENCE = 15.0
 
 

@@ -19,6 +19,8 @@ from model import drydock
 from worker.gate import PATIENCE
 from worker.words import Words, await_end
 
+pytestmark = pytest.mark.timed
+
 NEVER = 60.0
 GRACE = 0.2
 

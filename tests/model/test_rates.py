@@ -17,6 +17,8 @@ from longshore.testing.clock import ManualClock
 from worker.faulty import FaultyApp
 from worker.gate import PATIENCE, Gate, say
 
+pytestmark = pytest.mark.timed
+
 NEVER = 60.0
 
 rates = st.builds(

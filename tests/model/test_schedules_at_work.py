@@ -27,6 +27,8 @@ from longshore.worker.settings import WorkerSettings
 from model import schedule_rival
 from model.counted import CountedDriver
 
+pytestmark = pytest.mark.timed
+
 DOCK = "worker.dock:app"
 PATIENCE = 20.0
 HOUR = 3_600 * SECOND

@@ -19,6 +19,8 @@ from longshore_sql.file_lock import PATIENCE as PATIENCE_IN_LINE
 from longshore_sql.file_lock import FileLock
 from longshore_sql.sqlite import SQLiteDriver
 
+pytestmark = pytest.mark.timed
+
 PATIENCE = 20.0
 
 

@@ -116,6 +116,7 @@ def test_where_no_folder_can_be_made_a_listener_sleeps(tmp_path: Path) -> None:
     assert isinstance(Wakes(str(tmp_path / "file")).listen(["one"]), Sleeper)
 
 
+@pytest.mark.timed
 def test_waiting_costs_nothing(wakes: Wakes) -> None:
     listener = wakes.listen(["one"])
     before = time.process_time()

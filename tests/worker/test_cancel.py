@@ -13,6 +13,8 @@ from worker.gate import PATIENCE, Gate, stop
 from worker.test_processes import PATIENT, alone, call
 from worker.words import Words
 
+pytestmark = pytest.mark.timed
+
 
 def test_a_run_in_another_process_is_interrupted_long_before_its_next_heartbeat(
     shared: Longshore, words: Words

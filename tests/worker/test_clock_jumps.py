@@ -11,6 +11,8 @@ from longshore.testing.clock import ManualClock
 from worker.faulty import FaultyApp
 from worker.gate import PATIENCE, Gate, stop
 
+pytestmark = pytest.mark.timed
+
 HOUR = 3_600.0
 
 

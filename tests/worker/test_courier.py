@@ -20,6 +20,8 @@ from worker.conftest import Connect
 from worker.faulty import FaultyApp
 from worker.gate import Gate, say, stop, wait_for
 
+pytestmark = pytest.mark.timed
+
 NEVER = 60.0
 """A poll time that no test lives to see."""
 

@@ -11,6 +11,8 @@ import pytest
 from worker.faulty import FaultyApp
 from worker.gate import Gate, say
 
+pytestmark = pytest.mark.timed
+
 NEVER = 60.0
 WORKERS = 100
 

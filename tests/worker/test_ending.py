@@ -17,6 +17,8 @@ from worker.conftest import Connect
 from worker.faulty import FaultyApp
 from worker.gate import PATIENCE, Gate, say, stop, wait_for
 
+pytestmark = pytest.mark.timed
+
 NEVER = 60.0
 
 

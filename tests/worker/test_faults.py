@@ -21,6 +21,8 @@ from worker.conftest import Connect
 from worker.faulty import FaultyApp
 from worker.gate import PATIENCE, Gate, say, stop, wait_for
 
+pytestmark = pytest.mark.timed
+
 PATIENT = {"lease": 30.0, "heartbeat": 0.1, "poll": 60.0}
 """For outages that are over long before the lease is."""
 SHORT = {"lease": 1.0, "heartbeat": 0.15, "poll": 60.0, "drain": 0.0}

@@ -15,6 +15,8 @@ from longshore.worker.settings import WorkerSettings
 from worker.gate import PATIENCE
 from worker.test_processes import DOCK
 
+pytestmark = pytest.mark.timed
+
 MOST_MEGABYTES = 60
 MOST_SHARE_OF_A_CPU = 0.005
 IDLE_SECONDS = 4.0

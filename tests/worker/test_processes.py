@@ -8,6 +8,8 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+import pytest
+
 from longshore import Longshore
 from longshore.contract import Write
 from longshore.errors import Unavailable
@@ -17,6 +19,8 @@ from longshore.processes.supervisor import Child, Supervisor
 from longshore.worker.settings import WorkerSettings
 from worker.gate import PATIENCE, Gate
 from worker.words import Words
+
+pytestmark = pytest.mark.timed
 
 DOCK = "worker.dock:app"
 SHORT = WorkerSettings(slots=1, lease=1.5, heartbeat=0.5, poll=60, drain=5, grace=1)

@@ -23,6 +23,8 @@ from worker.test_processes import DOCK, call
 from worker.test_supervisor import TESTS, command
 from worker.words import Words, await_end
 
+pytestmark = pytest.mark.timed
+
 CTRL_C = b"\x03"
 AT_A_TERMINAL = "import os, sys; os.login_tty(0); os.execv(sys.executable, [sys.executable, *sys.argv[1:]])"
 

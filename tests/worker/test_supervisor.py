@@ -21,6 +21,8 @@ from worker.gate import PATIENCE
 from worker.test_processes import DOCK, PATIENT, call
 from worker.words import Words, await_end
 
+pytestmark = pytest.mark.timed
+
 TESTS = Path(__file__).parent.parent
 
 

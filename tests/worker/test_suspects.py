@@ -18,6 +18,8 @@ from worker.faulty import FaultyApp
 from worker.gate import PATIENCE, Gate, stop, wait_for
 from worker.test_processes import DOCK
 
+pytestmark = pytest.mark.timed
+
 NEVER = 60.0
 INNOCENTS = 200
 

@@ -7,6 +7,7 @@ import threading
 import time
 
 import msgspec
+import pytest
 
 from longshore import Longshore, State
 from longshore.holders import KIND, HolderRecord
@@ -18,6 +19,8 @@ from worker.gate import PATIENCE, Gate, say, stop
 from worker.test_processes import DOCK
 from worker.test_supervisor import command
 from worker.words import Words, await_end
+
+pytestmark = pytest.mark.timed
 
 NEVER = 60.0
 

@@ -23,6 +23,8 @@ from worker.gate import PATIENCE, Gate, say
 from worker.test_processes import DOCK, PATIENT, alone
 from worker.words import Words
 
+pytestmark = pytest.mark.timed
+
 NEVER = 60.0
 SHORT = 0.1
 AGAIN = Retry(max_attempts=2, delay=Fixed(0))
