@@ -15,6 +15,7 @@ from msgspec import Struct
 from longshore.processes.child import Orders
 from longshore.processes.supervisor import Child
 from longshore.worker.settings import WorkerSettings
+from worker.faulty import FaultyApp
 from worker.gate import PATIENCE
 
 
@@ -70,3 +71,16 @@ def await_stay(log: str, wanted: Callable[[Stay], bool]) -> Stay:
                     return run
         pause.wait(0.02)
     raise AssertionError(f"expected such a run within {PATIENCE:g} s")
+
+
+def calls(app: FaultyApp) -> int:
+    """How often the workers of an application have asked for jobs."""
+    return app.line.calls["claim"] + app.line.calls["exchange"]
+
+
+def quiet(*apps: FaultyApp) -> None:
+    """Waits until nobody has asked for a while."""
+    pause, before = threading.Event(), -1
+    while (now := sum(map(calls, apps))) != before:
+        before = now
+        pause.wait(1.2)

@@ -17,7 +17,7 @@ from longshore.errors import ConfigurationError, InvalidValue
 from longshore.holders import end_lease
 from longshore.limits.stored import lapsed_shares
 from longshore.worker.settings import WorkerSettings
-from model.crew import Stay, await_stay, most_at_a_time, processes, stays
+from model.crew import Stay, await_stay, most_at_a_time, processes, quiet, stays
 from worker.faulty import FaultyApp
 from worker.gate import PATIENCE, Gate, say, stop
 
@@ -371,19 +371,6 @@ def test_never_more_than_allowed_under_four_processes_one_of_which_is_killed(
     on = [Stay(run.pid, run.began, min(run.ended, killed) if run.pid == victim.pid else run.ended) for run in runs]
     assert most_at_a_time(on) <= 4
     assert len({run.pid for run in runs}) >= 3, "the others took part"
-
-
-def calls(app: FaultyApp) -> int:
-    """How often the workers of an application have asked for jobs."""
-    return app.line.calls["claim"] + app.line.calls["exchange"]
-
-
-def quiet(*apps: FaultyApp) -> None:
-    """Waits until nobody has asked for a while."""
-    pause, before = threading.Event(), -1
-    while (now := sum(map(calls, apps))) != before:
-        before = now
-        pause.wait(1.2)
 
 
 def await_taken(app: Longshore, number: int) -> None:
