@@ -1,121 +1,129 @@
-"""What the scripts are asked: jobs, claims and changes as arrays of plain values."""
+"""What the scripts are asked: jobs, claims and changes as maps of plain values."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any, Final
 
 from msgspec import msgpack
 
 from longshore import reference
-from longshore.contract import Change, Claim, NewJob, StoredJob, UniqueScope
-from longshore_redis.layout import NONE, PIECES, POSITION, TEXTS, number, packed, texts_of
+from longshore.contract import Change, Claim, NewJob, StoredJob
+from longshore_redis.layout import UNLIMITED, Shape, texts_of
 
-_NEW, _DUE_IN, _EXPIRES_IN, _UNIQUE_FOR = 1, 2, 4, 8
-_APART: Final = frozenset({"delay", "notes", "attempt_record"}) | PIECES
+_NEW: Final = Shape(NewJob)
+_STORED: Final = Shape(StoredJob)
+_PIECES: Final = ("digest", "cursor", "result", "payload")
+_SPECIAL: Final = frozenset({"delay", "notes", "attempt_record", *_PIECES})
 
 
 class Arguments:
-    """Bytes that a script is given beside what it is asked, and their positions as Lua counts."""
+    """Bytes that a script is given beside what it is asked, since msgpack in Redis 6.2 knows texts alone."""
 
     def __init__(self, first: int) -> None:
         self.values: list[bytes] = []
         self._first = first
 
     def add(self, value: bytes) -> int:
-        """Where it will be found."""
+        """Where it will be found, as Lua counts."""
         self.values.append(value)
         return self._first + len(self.values) - 1
 
 
 def insert_asked(jobs: Sequence[NewJob | StoredJob]) -> list[Any]:
     """The arguments of `insert.lua`."""
-    kinds: list[int] = []
-    attempts: list[int] = []
-    arguments: list[Any] = []
-    records: list[bytes] = []
-    for position, job in enumerate(jobs, 1):
+    arguments: list[Any] = [len(jobs)]
+    attempts: list[bytes] = []
+    heads: dict[Any, bytes] = {}
+    for job in jobs:
         if isinstance(job, NewJob):
-            kinds.append(_kind(job))
-            job = reference.born(job, 0, 0)  # noqa: PLW2901  # Durations stand where the script puts instants.
+            key = (_NEW.of(job), len(job.digest))
+            head = heads.get(key) if not job.notes else None
+            if head is None:
+                head = heads[key] = _new_head(job, *key)
+            arguments += (job.id, head, job.digest + job.payload)
         else:
-            kinds.append(0)
-            if job.attempts:
-                first = 3 + 3 * len(jobs) + len(records)
-                attempts += (position, first, first + len(job.attempts) - 1)
-                records += job.attempts
-        arguments += (job.id, *packed(job))
-    return [msgpack.encode((kinds, attempts)), *arguments, *records]
+            arguments += (
+                job.id,
+                _stored_head(job),
+                job.digest + (job.cursor or b"") + (job.result or b"") + job.payload,
+            )
+            attempts += job.attempts
+    return arguments + attempts
 
 
-def _kind(job: NewJob) -> int:
-    kind = _NEW
-    if job.due is None:
-        kind += _DUE_IN
-    if job.expires is None and job.expires_in is not None:
-        kind += _EXPIRES_IN
-    if job.unique_scope is UniqueScope.PERIOD and job.unique_key is not None:
-        kind += _UNIQUE_FOR
-    return kind
+def _new_head(job: NewJob, values: tuple[Any, ...], digest: int) -> bytes:
+    head = _NEW.head(values) | {"digest": digest}
+    if notes := reference.merged({}, job.notes):
+        head["notes"] = texts_of(notes)
+    return msgpack.encode(head)
 
 
-def claims_asked(claims: Iterable[Claim], holder: str, limit: int, max_bytes: int | None) -> tuple[Any, ...]:
+def _stored_head(job: StoredJob) -> bytes:
+    head = _STORED.head(_STORED.of(job)) | {"digest": len(job.digest), "attempts": len(job.attempts)}
+    head |= {name: len(value) for name in ("cursor", "result") if (value := getattr(job, name)) is not None}
+    if job.notes:
+        head["notes"] = texts_of(job.notes)
+    return msgpack.encode(head)
+
+
+def claims_asked(claims: Iterable[Claim], holder: str, limit: int, max_bytes: int | None) -> bytes:
     """What `claim.lua` is asked."""
     asked = [
-        (
-            list(dict.fromkeys(claim.queues)),
-            False if claim.tasks is None else sorted(claim.tasks),
-            False if claim.min_priority is None else claim.min_priority,
-            claim.id or "",
-            number(claim.limit),
-            claim.reserve,
-        )
+        {
+            "queues": list(dict.fromkeys(claim.queues)),
+            "tasks": None if claim.tasks is None else sorted(claim.tasks),
+            "min_priority": claim.min_priority,
+            "id": claim.id,
+            "limit": claim.limit,
+            "reserve": claim.reserve,
+        }
         for claim in claims
     ]
-    return asked, holder, limit, number(max_bytes)
+    return msgpack.encode({"claims": asked, "holder": holder, "limit": limit, "max_bytes": max_bytes})
 
 
-def changes_asked(changes: Iterable[Change], arguments: Arguments) -> list[tuple[Any, ...]]:
+def changes_asked(changes: Iterable[Change], arguments: Arguments) -> bytes:
     """What `update.lua` is asked."""
-    return [_change_asked(change, arguments) for change in changes]
+    return msgpack.encode([_change_asked(change, arguments) for change in changes])
 
 
-def _change_asked(change: Change, arguments: Arguments) -> tuple[Any, ...]:
-    fields: dict[str, Any] = dict(change.fields)
-    plain = [
-        part for name, value in fields.items() if name not in _APART for part in (POSITION[name], _plain(name, value))
-    ]
-    pieces = [
-        part
-        for name, value in fields.items()
-        if name in PIECES and name != "notes"
-        for part in (POSITION[name], NONE if value is None else arguments.add(value))
-    ]
-    return (
-        change.id,
-        change.to or 0,
-        NONE if change.states is None else sum(1 << state for state in change.states),
-        number(change.generation),
-        change.holder or "",
-        NONE if change.cancel_asked is None else int(change.cancel_asked),
-        change.settles,
-        change.renews,
-        plain,
-        fields.get("delay", False),
-        arguments.add(fields["attempt_record"]) if "attempt_record" in fields else 0,
-        pieces,
-        arguments.add(_merging(fields["notes"])) if "notes" in fields else 0,
-        "unique_held" in fields or "unique_key" in fields,
-        "turn" in fields,
-    )
+def _change_asked(change: Change, arguments: Arguments) -> dict[str, Any]:
+    asked: dict[str, Any] = {"id": change.id}
+    if change.to is not None:
+        asked["to"] = change.to
+    if change.states is not None:
+        asked["states"] = sum(1 << state for state in change.states)
+    if change.generation is not None:
+        asked["generation"] = change.generation
+    if change.holder is not None:
+        asked["holder"] = change.holder
+    if change.cancel_asked is not None:
+        asked["cancel_asked"] = change.cancel_asked
+    if change.settles:
+        asked["settles"] = True
+    if change.renews:
+        asked["renews"] = True
+    if change.fields:
+        _ask_fields(asked, dict(change.fields), arguments)
+    return asked
 
 
-def _merging(notes: Mapping[str, Any]) -> bytes:
-    """Notes to merge; an empty text removes one."""
-    return msgpack.encode(dict.fromkeys(notes, "") | texts_of(reference.merged({}, notes)))
-
-
-def _plain(name: str, value: Any) -> Any:
-    if value is None:
-        return "" if name in TEXTS else NONE
-    return value
+def _ask_fields(asked: dict[str, Any], fields: dict[str, Any], arguments: Arguments) -> None:
+    plain = {name: value for name, value in fields.items() if name not in _SPECIAL}
+    if fields.get("max_attempts", 0) is None:
+        plain["max_attempts"] = UNLIMITED
+    # What becomes None comes apart, as a map with such values loses them in Lua.
+    asked["fields"] = {name: value for name, value in plain.items() if value is not None}
+    asked["unset"] = [name for name, value in plain.items() if value is None]
+    asked["pieces"] = {
+        name: False if (value := fields[name]) is None else arguments.add(value) for name in _PIECES if name in fields
+    }
+    if "delay" in fields:
+        asked["delay"] = fields["delay"]
+    if "notes" in fields:
+        asked["notes"] = dict.fromkeys(fields["notes"], "") | texts_of(reference.merged({}, fields["notes"]))
+    if "attempt_record" in fields:
+        asked["record"] = arguments.add(fields["attempt_record"])
+    asked["takes_unique"] = "unique_held" in fields or "unique_key" in fields
+    asked["takes_turn"] = "turn" in fields

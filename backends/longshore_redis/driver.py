@@ -42,13 +42,15 @@ from longshore_redis.asking import Questions
 from longshore_redis.asks import Arguments, changes_asked, claims_asked, insert_asked
 from longshore_redis.ears import Ears
 from longshore_redis.failures import translated
-from longshore_redis.layout import NONE, number, seen
+from longshore_redis.layout import seen
 from longshore_redis.options import Options
 from longshore_redis.servers import beside, opened, promised
 
 _OUTCOMES: Final = (Outcome.MOVED, Outcome.REPEATED, Outcome.REFUSED, Outcome.HELD)
 _STATES: Final = (None, *State)
 _CLEARED: Final = 500
+_NONE: Final = -1
+"""Stands for a number that is not there."""
 _REPLICAS_PATIENCE: Final = 5_000
 
 
@@ -96,8 +98,13 @@ class RedisDriver(Driver):
         self._write("migrate")
 
     def clear(self) -> None:
-        while self._write("clear", _CLEARED):
-            pass
+        kept = {f"{self._root}{name}".encode() for name in ("meta", "version")}
+        with translated(self._place):
+            cursor: Any = None
+            while cursor != 0:
+                cursor, found = self._client.scan(cursor or 0, match=f"{self._root}*", count=_CLEARED)
+                if gone := [key for key in found if key not in kept]:
+                    self._client.unlink(*gone)
 
     def now(self) -> Instant:
         if self._clock is not None:
@@ -113,8 +120,7 @@ class RedisDriver(Driver):
         return [_inserted(answer) for answer in self._write("insert", *insert_asked(jobs))]
 
     def claim(self, claims: Sequence[Claim], *, holder: str, limit: int, max_bytes: int | None = None) -> Claimed:
-        asked = msgpack.encode(claims_asked(claims, holder, limit, max_bytes))
-        return self._claimed(self._write("claim", asked))
+        return self._claimed(self._write("claim", claims_asked(claims, holder, limit, max_bytes)))
 
     def update(self, changes: Sequence[Change], *, tx: Any = None) -> list[Answer]:
         _refuse(tx)
@@ -122,7 +128,7 @@ class RedisDriver(Driver):
             return []
         arguments = Arguments(3)
         asked = changes_asked(changes, arguments)
-        answers, examined = self._write("update", msgpack.encode(asked), *arguments.values)
+        answers, examined = self._write("update", asked, *arguments.values)
         self._examined += examined
         return _answers(answers)
 
@@ -135,9 +141,9 @@ class RedisDriver(Driver):
         limit: int,
         max_bytes: int | None = None,
     ) -> tuple[list[Answer], Claimed]:
-        arguments = Arguments(3)
-        asked = (changes_asked(changes, arguments), claims_asked(claims, holder, limit, max_bytes))
-        answers, claimed = self._write("exchange", msgpack.encode(asked), *arguments.values)
+        arguments = Arguments(4)
+        asked = changes_asked(changes, arguments), claims_asked(claims, holder, limit, max_bytes)
+        answers, claimed = self._write("exchange", *asked, *arguments.values)
         return _answers(answers), self._claimed(claimed)
 
     def select(
@@ -233,11 +239,11 @@ class RedisDriver(Driver):
         if not writes:
             return []
         asked = [
-            (write.kind, write.key, number(write.version), number(write.lifetime), write.value is None)
+            (write.kind, write.key, _number(write.version), _number(write.lifetime), write.value is None)
             for write in writes
         ]
         versions = self._write("write", msgpack.encode(asked), *(write.value or b"" for write in writes))
-        return [None if version == NONE else version for version in versions]
+        return [None if version == _NONE else version for version in versions]
 
     def wake(self, topics: Sequence[str]) -> None:
         with translated(self._place):
@@ -277,7 +283,7 @@ class RedisDriver(Driver):
         return Claimed(
             [seen(jobs[at], jobs[at + 1]).job for at in range(0, len(jobs), 2)],
             [name.decode() for name in expired],
-            None if int(due) == NONE else int(due),
+            None if int(due) == _NONE else int(due),
         )
 
 
@@ -301,6 +307,10 @@ def _answers(packed: bytes) -> list[Answer]:
     return [Answer(_OUTCOMES[outcome - 1], _STATES[state], *rest) for outcome, state, *rest in msgpack.decode(packed)]
 
 
+def _number(value: int | None) -> int:
+    return _NONE if value is None else value
+
+
 def _record(kind: str, key: bytes, value: bytes) -> Record:
     version, expires = int.from_bytes(value[:8], signed=True), int.from_bytes(value[8:16], signed=True)
-    return Record(kind, key.decode(), value[16:], version, None if expires == NONE else expires)
+    return Record(kind, key.decode(), value[16:], version, None if expires == _NONE else expires)

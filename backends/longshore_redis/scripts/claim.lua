@@ -1,10 +1,7 @@
 -- Takes due jobs for a holder.
 -- KEYS: the namespace's tag
--- ARGV: now | asked
--- asked: claims, holder, limit, max_bytes
+-- ARGV: now | what is asked: claims, holder, limit, max_bytes
 -- Answer: {id, value, …}, ids of expired jobs, time until the next is due or -1, keys examined
 -- include store.lua history.lua job.lua standing.lua changing.lua claiming.lua
 need_schema()
-local claimed = claim_all(cmsgpack.unpack(ARGV[2]), time())
-write_tallies()
-return claimed
+return claim_all(cmsgpack.unpack(ARGV[2]), time())

@@ -1,17 +1,15 @@
 -- Claims, served in sequence. What a call has done so far is in `taking`.
-local QUEUES, TASKS, MIN_PRIORITY, ONE, LIMIT, RESERVE = 1, 2, 3, 4, 5, 6
 local MOST = 1000
 
 -- Makes due jobs of a queue findable, earliest first.
 local function promote(queue, taking)
-  local future, ready = root .. 'future:' .. queue, root .. 'ready:' .. queue
-  local room = MOST - taking.promoted
+  local future, room = root .. 'future:' .. queue, MOST - taking.promoted
   if room <= 0 then return end
   local found = call('ZRANGEBYSCORE', future, '-inf', taking.now, 'WITHSCORES', 'LIMIT', 0, room)
   if #found == 0 then return end
   for at = 1, #found, 2 do
-    local priority = struct.unpack('>h', found[at])
-    call('ZADD', ready, -priority, place(tonumber(found[at + 1]), found[at]:sub(3)))
+    local priority, due = struct.unpack('>h', found[at]), tonumber(found[at + 1])
+    add('ready:' .. queue, -priority, place(due, found[at]:sub(3)))
   end
   call('ZREMRANGEBYRANK', future, 0, #found / 2 - 1)
   taking.promoted = taking.promoted + #found / 2
@@ -20,12 +18,12 @@ end
 -- The sorted sets in which jobs that this claim wants may stand.
 local function sources(claim)
   local found = {}
-  for _, queue in ipairs(claim[QUEUES]) do
-    found[#found + 1] = {key = root .. 'ready:' .. queue, queue = queue}
+  for _, queue in ipairs(claim.queues) do
+    found[#found + 1] = {key = root .. 'ready:' .. queue, queue = queue, met = 0}
     local lanes = root .. 'lanes:' .. queue
     if call('EXISTS', lanes) == 1 then
-      for _, task in ipairs(claim[TASKS] or call('SMEMBERS', lanes)) do
-        found[#found + 1] = {key = root .. 'lane:' .. queue .. '\0' .. task}
+      for _, task in ipairs(claim.tasks or call('SMEMBERS', lanes)) do
+        found[#found + 1] = {key = root .. 'lane:' .. queue .. '\0' .. task, queue = queue, task = task, met = 0}
       end
     end
   end
@@ -34,125 +32,127 @@ end
 
 local function earlier(one, other)
   if one.score ~= other.score then return one.score < other.score end
-  return one.member < other.member
+  return is_before(one.member, other.member)
 end
 
--- The first jobs of all sources together, in order.
+-- The first jobs of all sources together, in order. A score costs more than all else, so it is read only to compare.
 local function heads(from, claim, most)
-  local found = {}
-  local highest = claim[MIN_PRIORITY] and -claim[MIN_PRIORITY] or '+inf'
+  local found, ids = {}, {}
+  local highest, step = claim.min_priority and -claim.min_priority or '+inf', #from > 1 and 2 or 1
+  local rest = step == 2 and {'WITHSCORES', 'LIMIT', 0, most} or {'LIMIT', 0, most}
   for _, source in ipairs(from) do
-    local members = call('ZRANGEBYSCORE', source.key, '-inf', highest, 'WITHSCORES', 'LIMIT', 0, most)
-    for at = 1, #members, 2 do
-      found[#found + 1] = {member = members[at], score = tonumber(members[at + 1]), source = source}
+    local members = call('ZRANGEBYSCORE', source.key, '-inf', highest, unpack(rest))
+    for at = 1, #members, step do
+      found[#found + 1] = {member = members[at], score = step == 2 and tonumber(members[at + 1]), source = source}
     end
   end
   examined = examined + #found
-  if #from > 1 then table.sort(found, earlier) end
-  return found
+  if step == 2 then table.sort(found, earlier) end
+  for at = 1, math.min(most, #found) do ids[at] = found[at].member:sub(8) end
+  read_all(ids)
+  return found, ids
 end
 
-local function set_aside(entry, task, taking)
-  local queue = entry.source.queue
-  call('ZREM', entry.source.key, entry.member)
-  call('ZADD', root .. 'lane:' .. queue .. '\0' .. task, entry.score, entry.member)
-  call('SADD', root .. 'lanes:' .. queue, task)
-  taking.passed = taking.passed + 1
-end
-
-local function expire(id, job, tail, taking)
-  local was = standing(job)
+local function expire(id, job, was, taking)
   enter(job, EXPIRED, taking.now)
-  job[STATE] = EXPIRED
-  job[RELEASES] = job[RELEASES] or has_waiting(id, was)
-  store(id, was, job, tail, taking.now)
+  job.state = EXPIRED
+  if has_waiting(id, was) then job.releases = true end
   taking.expired[#taking.expired + 1] = id
 end
 
-local function take(id, job, tail, claim, taking)
-  local was = standing(job)
-  local to = claim[RESERVE] and RESERVED or RUNNING
+local function take(id, job, claim, taking)
+  local to = claim.reserve and RESERVED or RUNNING
   enter(job, to, taking.now)
-  job[STATE], job[HOLDER], job[GENERATION] = to, taking.holder, generation_after(job[GENERATION])
-  if to == RUNNING then job[ATTEMPT] = job[ATTEMPT] + 1 end
-  local value = packed(job, tail)
-  call('HSET', root .. 'jobs', id, value)
-  stand(id, was, job, taking.now)
-  taking.bytes = taking.bytes + job[PAYLOAD]
-  taking.left = taking.left - 1
+  job.state, job.holder, job.generation = to, taking.holder, generation_after(job.generation or 0)
+  if to == RUNNING then job.attempt = (job.attempt or 0) + 1 end
+  taking.bytes = taking.bytes + payload_length(id, job)
   taking.jobs[#taking.jobs + 1] = id
-  taking.jobs[#taking.jobs + 1] = value
+  claim.left = claim.left - 1
 end
 
 -- Takes or expires one job; false where the call ends here. `claim.left` is what the claim itself may still take.
-local function meet(id, job, tail, claim, taking)
-  if job[EXPIRES] ~= NONE and job[EXPIRES] <= taking.now then
-    if #taking.expired == MOST then
-      taking.stopped = true
-      return false
-    end
-    expire(id, job, tail, taking)
-  elseif #taking.jobs == 0 or taking.max_bytes == NONE or taking.bytes + job[PAYLOAD] <= taking.max_bytes then
-    take(id, job, tail, claim, taking)
-    claim.left = claim.left - 1
+local function meet(id, job, claim, taking, is_filed)
+  local was = standing(job)
+  was.pending = is_filed
+  if job.expires and job.expires <= taking.now then
+    taking.stopped = #taking.expired == MOST
+    if taking.stopped then return false end
+    expire(id, job, was, taking)
+  elseif #taking.jobs == 0 or not taking.max_bytes or taking.bytes + payload_length(id, job) <= taking.max_bytes then
+    take(id, job, claim, taking)
   else
     return false
   end
+  store(id, was, job, taking.now)
   return true
 end
 
 local function serve_one(claim, taking)
-  local id = claim[ONE]
-  local job, tail = load(id)
-  if not job or job[STATE] ~= PENDING or job[DUE] > taking.now then return end
-  if claim[TASKS] and not claim.wanted[job[TASK]] then return end
-  meet(id, job, tail, claim, taking)
+  local job = load(claim.id)
+  if not job or job.state ~= PENDING or job.due > taking.now then return end
+  if claim.wanted and not claim.wanted[job.task] then return end
+  meet(claim.id, job, claim, taking, true)
 end
 
--- False where the claim ends.
-local function look_at(entry, claim, taking)
-  local id = entry.member:sub(8)
-  local job, tail = load(id)
-  if not job then -- What cannot be read is not in the way of others.
-    call('ZREM', entry.source.key, entry.member)
-  elseif claim[TASKS] and not claim.wanted[job[TASK]] then
-    set_aside(entry, job[TASK], taking)
-  elseif not meet(id, job, tail, claim, taking) then
+local function set_aside(entry, job, taking)
+  add('lane:' .. job.queue .. '\0' .. job.task, -(job.priority or 0), entry.member)
+  call('SADD', root .. 'lanes:' .. job.queue, job.task)
+  taking.passed = taking.passed + 1
+end
+
+-- False where the claim ends. What cannot be read is not in the way of others.
+local function look_at(entry, id, claim, taking)
+  local job = load(id)
+  if job and claim.wanted and not claim.wanted[job.task] then
+    set_aside(entry, job, taking)
+  elseif job and not meet(id, job, claim, taking, false) then
     return false
   end
+  entry.source.met = entry.source.met + 1
   taking.stopped = taking.stopped or taking.passed >= MOST
-  return not taking.stopped and claim.left > 0 and taking.left > 0
+  return not taking.stopped and claim.left > 0
+end
+
+-- What was met is gone from the front of its sets.
+local function leave(from)
+  for _, source in ipairs(from) do
+    if source.met > 0 then call('ZREMRANGEBYRANK', source.key, 0, source.met - 1) end
+    if source.task and call('EXISTS', source.key) == 0 then call('SREM', root .. 'lanes:' .. source.queue, source.task) end
+  end
+  write_jobs()
 end
 
 local function serve_queues(claim, taking)
-  local from = sources(claim)
-  while true do
-    local most = math.min(math.max(math.min(claim.left, taking.left), 10), MOST)
-    local found = heads(from, claim, most)
-    for at = 1, math.min(most, #found) do
-      if not look_at(found[at], claim, taking) then return end
+  local goes_on = true
+  while goes_on do
+    local from, most = sources(claim), math.min(math.max(claim.left, 10), MOST)
+    local found, ids = heads(from, claim, most)
+    for at = 1, #ids do
+      goes_on = goes_on and look_at(found[at], ids[at], claim, taking)
     end
-    if #found < most then return end
+    leave(from)
+    goes_on = goes_on and #found >= most
   end
 end
 
 local function serve(claim, taking)
-  claim.left = math.min(claim[LIMIT] == NONE and taking.left or claim[LIMIT], taking.left)
-  if claim.left <= 0 then return end
-  claim.wanted = {}
-  for _, task in ipairs(claim[TASKS] or {}) do claim.wanted[task] = true end
-  if claim[ONE] ~= '' then serve_one(claim, taking) else serve_queues(claim, taking) end
+  claim.left = math.min(claim.limit or taking.limit, taking.limit - #taking.jobs)
+  if claim.left <= 0 or taking.stopped then return end
+  if claim.tasks then
+    claim.wanted = {}
+    for _, task in ipairs(claim.tasks) do claim.wanted[task] = true end
+  end
+  if claim.id then serve_one(claim, taking) else serve_queues(claim, taking) end
 end
 
--- How long it is until a job of these queues becomes due, NONE where none is stored.
+-- How long it is until a job of these queues becomes due, -1 where none is stored.
 local function next_due(claims, taking)
-  if taking.stopped then return 0 end
-  local soonest = NONE
+  local soonest = taking.stopped and 0 or -1
   for _, claim in ipairs(claims) do
-    for _, queue in ipairs(claim[QUEUES]) do
+    for _, queue in ipairs(claim.queues) do
       local head = call('ZRANGE', root .. 'future:' .. queue, 0, 0, 'WITHSCORES')
       local due = head[2] and math.max(0, tonumber(head[2]) - taking.now)
-      if due and (soonest == NONE or due < soonest) then soonest = due end
+      if due and (soonest == -1 or due < soonest) then soonest = due end
     end
   end
   return soonest
@@ -160,13 +160,19 @@ end
 
 local function claim_all(asked, now)
   local taking = {
-    now = now, holder = asked[2], left = asked[3], max_bytes = asked[4],
+    now = now, holder = asked.holder, limit = asked.limit, max_bytes = asked.max_bytes,
     jobs = {}, expired = {}, bytes = 0, promoted = 0, passed = 0, stopped = false,
   }
-  for _, claim in ipairs(asked[1]) do
-    for _, queue in ipairs(claim[QUEUES]) do promote(queue, taking) end
+  for _, claim in ipairs(asked.claims) do
+    for _, queue in ipairs(claim.queues) do promote(queue, taking) end
   end
-  for _, claim in ipairs(asked[1]) do serve(claim, taking) end
-  local due = #taking.jobs == 0 and next_due(asked[1], taking) or NONE
-  return {taking.jobs, taking.expired, string.format('%.0f', due), examined}
+  write_sets()
+  for _, claim in ipairs(asked.claims) do serve(claim, taking) end
+  write_jobs()
+  local due, answered = #taking.jobs == 0 and next_due(asked.claims, taking) or -1, {}
+  for _, id in ipairs(taking.jobs) do
+    answered[#answered + 1] = id
+    answered[#answered + 1] = values[id]
+  end
+  return {answered, taking.expired, string.format('%.0f', due), examined}
 end

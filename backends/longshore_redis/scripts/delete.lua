@@ -1,4 +1,4 @@
--- Removes jobs that still are what the driver saw, and that nobody holds.
+-- Removes jobs that still are what the driver saw.
 -- KEYS: the namespace's tag
 -- ARGV: now | per job: id, head …
 -- Answer: ids of those that are gone
@@ -6,15 +6,16 @@
 need_schema()
 local now, gone = time(), {}
 for at = 2, #ARGV, 2 do
-  local id = ARGV[at]
+  local id, head = ARGV[at], ARGV[at + 1]
   local value = call('HGET', root .. 'jobs', id)
-  if value and value:sub(9, 8 + #ARGV[at + 1]) == ARGV[at + 1] then
+  if value and value:sub(5, 4 + #head) == head then
+    read(id, value)
     local job = load(id)
     if job then stand(id, standing(job), nil, now) end
-    call('HDEL', root .. 'jobs', id)
     call('DEL', root .. 'tries:' .. id)
     gone[#gone + 1] = id
   end
 end
-write_tallies()
+in_pieces('HDEL', 'jobs', gone)
+write_sets()
 return gone

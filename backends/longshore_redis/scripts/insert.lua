@@ -1,56 +1,65 @@
 -- Stores new jobs, and restores whole ones.
 -- KEYS: the namespace's tag
--- ARGV: now | asked | per job: its id, head, what stands behind it … attempts …
--- asked: per job 1 if it is new, and 2, 4, 8 if due, expires, unique_until are durations; per restored job with
---        attempts: its position, those of its first and last attempt
+-- ARGV: now | how many jobs | per job: its id, head, what stands behind it … attempts of those that have some …
+-- A new job's head has the fields of `NewJob`; one that is restored has a state, and how many attempts are given.
 -- Answer: per job its state, or {state, task, digest} of the one with this id, or {who has its slot, or ''}
 -- include store.lua job.lua standing.lua
 need_schema()
-local now, asked, answers, woken = time(), cmsgpack.unpack(ARGV[2]), {}, {}
+local PERIOD = 3
+local now, count, answers, woken, ids = time(), tonumber(ARGV[2]), {}, {}, {}
+local next_attempt = 3 + 3 * count
 
 local function free_turn(job)
-  if call('EXISTS', root .. 'wait:' .. job[KEY]) == 1 then return NONE end
-  for turn = 0, job[TURNS] - 1 do
-    if call('HEXISTS', root .. 'turn:' .. job[KEY], turn) == 0 then return turn end
+  if call('EXISTS', root .. 'wait:' .. job.key) == 1 then return end
+  for turn = 0, (job.turns or 1) - 1 do
+    if call('HEXISTS', root .. 'turn:' .. job.key, turn) == 0 then return turn end
   end
-  return NONE
 end
 
-local function date(job, kind, position)
-  job[CREATED] = now + position - 1
-  if bit.band(kind, 2) ~= 0 then job[DUE] = job[DUE] + now end
-  if bit.band(kind, 4) ~= 0 then job[EXPIRES] = job[EXPIRES] + now end
-  if bit.band(kind, 8) ~= 0 then job[UNIQUE_UNTIL] = job[UNIQUE_UNTIL] + now end
+local function bear(job, position)
+  job.state, job.created = job.waiting and WAITING or PENDING, now + position - 1
+  job.due = job.due or now + (job.delay or 0)
+  job.expires = job.expires or job.expires_in and now + job.expires_in
+  if job.unique_key then
+    job.unique_held = true
+    if job.unique_scope == PERIOD then job.unique_until = now + (job.unique_for or 0) end
+  end
+  job.waiting, job.delay, job.expires_in, job.unique_for = nil, nil, nil, nil
 end
 
-local function insert(id, job, tail, kind, position)
-  local stored, behind = load(id)
-  if stored then return {stored[STATE], stored[TASK], behind:sub(1, stored[DIGEST])} end
-  if call('HEXISTS', root .. 'jobs', id) == 1 then return {PENDING, '', ''} end
-  local is_new = bit.band(kind, 1) ~= 0
-  if is_new then date(job, kind, position) end
-  local holder = job[UNIQUE_HELD] and job[UNIQUE_KEY] ~= '' and unique_holder(job[UNIQUE_KEY], now)
+local function take_turn(job)
+  job.turn = free_turn(job)
+  if not job.turn then job.state = WAITING end
+end
+
+local function insert(id, job, tail, position)
+  local stored, is_new = jobs[id], not job.state
+  if stored == UNREADABLE then return {PENDING, '', ''} end
+  if stored then return {stored.state, stored.task, tails[id]:sub(1, stored.digest or 0)} end
+  if is_new then bear(job, position) end
+  local holder = job.unique_held and job.unique_key and unique_holder(job.unique_key, now)
   if holder then return {holder} end
   if turn_is_taken(id, job) then return {''} end
-  if is_new and job[KEY] ~= '' and job[STATE] == PENDING then
-    job[TURN] = free_turn(job)
-    if job[TURN] == NONE then job[STATE] = WAITING end
-  end
-  store(id, NOWHERE, job, tail, now)
-  if job[STATE] == PENDING then woken[job[QUEUE]] = true end
-  return job[STATE]
+  if is_new and job.key and job.state == PENDING then take_turn(job) end
+  jobs[id], tails[id] = job, tail
+  store(id, NOWHERE, job, now)
+  if job.state == PENDING then woken[job.queue] = true end
+  return job.state
 end
 
-for position, kind in ipairs(asked[1]) do
+for position = 1, count do ids[position] = ARGV[position * 3] end
+read_all(ids)
+for position = 1, count do
   local at = position * 3
-  answers[position] = insert(ARGV[at], cmsgpack.unpack(ARGV[at + 1]), ARGV[at + 2], kind, position)
-end
-for at = 1, #asked[2], 3 do
-  local position = asked[2][at]
+  local id, job = ARGV[at], cmsgpack.unpack(ARGV[at + 1])
+  local attempts = job.attempts or 0
+  job.attempts = nil
+  answers[position] = insert(id, job, ARGV[at + 2], position)
   if type(answers[position]) == 'number' then
-    for record = asked[2][at + 1], asked[2][at + 2] do call('RPUSH', root .. 'tries:' .. ARGV[position * 3], ARGV[record]) end
+    for record = next_attempt, next_attempt + attempts - 1 do call('RPUSH', root .. 'tries:' .. id, ARGV[record]) end
   end
+  next_attempt = next_attempt + attempts
 end
-write_tallies()
+write_jobs()
 for queue in pairs(woken) do call('PUBLISH', root .. 'wake:queue:' .. queue, '') end
 return answers

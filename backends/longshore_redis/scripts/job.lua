@@ -1,43 +1,71 @@
--- A job: its id is a field of the hash `jobs`; the value is the length of the head and of digest and notes (4 bytes
--- each), the head (a msgpack array of these fields), digest, notes, cursor, result, payload.
-local STATE, QUEUE, TASK, PRIORITY, CREATED, DUE, CODEC, GENERATION, ATTEMPT, MAX_ATTEMPTS = 1, 2, 3, 4, 5, 6, 7, 8, 9, 10
-local CRASHES, MAX_CRASHES, SNOOZES, HOLDER, STARTED, ENDED, EXPIRES, SETTLED, SETTLED_BY = 11, 12, 13, 14, 15, 16, 17, 18, 19
-local CANCEL_ASKED, AWAITED, RELEASES, UNIQUE_KEY, UNIQUE_HELD, UNIQUE_SCOPE, UNIQUE_UNTIL = 20, 21, 22, 23, 24, 25, 26
-local GROUP, KEY, TURNS, TURN, PARENTS, LAX, IF_PARENT_FAILS, RESULT_CODEC, TRIES = 27, 28, 29, 30, 31, 32, 33, 34, 35
-local DIGEST, NOTES, CURSOR, RESULT, PAYLOAD = 36, 37, 38, 39, 40 -- lengths, NONE for what is not there
+-- A job: its id is a field of the hash `jobs`. The value is the length of the head in 4 bytes; the head, a msgpack map of
+-- the fields of `StoredJob` that have another value than its default; digest, cursor, result and payload. Of the first
+-- three of these the head holds the lengths. Jobs are read and written once by a script, and changed in between.
+local jobs, tails, changed, values = {}, {}, {}, {}
+local UNREADABLE = {}
+local PIECES = {'digest', 'cursor', 'result'}
 
--- The job's head and what stands behind it; nothing where there is no such job, or none that can be read.
-local function load(id)
+local function read(id, value)
   examined = examined + 1
-  local value = call('HGET', root .. 'jobs', id)
-  if not value or #value < 8 then return end
+  if not value then return end
+  jobs[id], values[id] = UNREADABLE, value
+  if #value < 4 then return end
   local length = struct.unpack('>I4', value)
-  local read, _, job = pcall(cmsgpack.unpack_one, value, 8)
-  if read and type(job) == 'table' and #job == PAYLOAD then return job, value:sub(9 + length) end
+  local is_read, job = pcall(cmsgpack.unpack, value:sub(5, 4 + length))
+  if is_read and type(job) == 'table' and job.created and job.due then
+    jobs[id], tails[id] = job, value:sub(5 + length)
+  end
 end
 
-local function packed(job, tail)
-  local head = cmsgpack.pack(job)
-  return struct.pack('>I4I4', #head, job[DIGEST] + job[NOTES]) .. head .. tail
-end
-
--- The pieces behind the head, by the position of their length in it.
-local function pieces(job, tail)
-  local found, at = {}, 1
-  for piece = DIGEST, PAYLOAD do
-    if job[piece] ~= NONE then
-      found[piece] = tail:sub(at, at + job[piece] - 1)
-      at = at + job[piece]
+-- Reads many jobs at once; afterwards `jobs` has those that there are.
+local function read_all(ids)
+  for first = 1, #ids, AT_ONCE do
+    local last = math.min(first + AT_ONCE - 1, #ids)
+    local found = call('HMGET', root .. 'jobs', unpack(ids, first, last))
+    for at = first, last do
+      if not jobs[ids[at]] then read(ids[at], found[at - first + 1]) end
     end
   end
-  return found
 end
 
-local function joined(job, found)
-  local tail = {}
-  for piece = DIGEST, PAYLOAD do
-    job[piece] = found[piece] and #found[piece] or NONE
-    tail[#tail + 1] = found[piece]
+-- Nothing where there is no such job, or none that can be read.
+local function load(id)
+  if not jobs[id] then read(id, call('HGET', root .. 'jobs', id)) end
+  return jobs[id] ~= UNREADABLE and jobs[id] or nil
+end
+
+local function payload_length(id, job)
+  return #tails[id] - (job.digest or 0) - (job.cursor or 0) - (job.result or 0)
+end
+
+-- Puts other bytes in place of some of the pieces behind the head; false removes one.
+local function replace_pieces(id, job, others)
+  local tail, at, kept = tails[id], 1, {}
+  for _, piece in ipairs(PIECES) do
+    local length = job[piece] or 0
+    if others[piece] == nil then
+      kept[#kept + 1] = tail:sub(at, at + length - 1)
+    else
+      kept[#kept + 1] = others[piece] or ''
+      job[piece] = others[piece] and #others[piece] or nil
+    end
+    at = at + length
   end
-  return table.concat(tail)
+  kept[#kept + 1] = others.payload or tail:sub(at)
+  tails[id] = table.concat(kept)
+end
+
+-- Writes the jobs that changed.
+local function write_jobs()
+  local written = {}
+  for id in pairs(changed) do
+    local head = cmsgpack.pack(jobs[id])
+    local value = struct.pack('>I4', #head) .. head .. tails[id]
+    values[id] = value
+    written[#written + 1] = id
+    written[#written + 1] = value
+  end
+  in_pieces('HSET', 'jobs', written)
+  changed = {}
+  write_sets()
 end

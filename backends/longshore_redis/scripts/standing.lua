@@ -1,20 +1,4 @@
 -- Where a job is found: sorted sets, tallies, slots. `stand` moves it from where it stood to where it stands now.
-local tallies = {}
-
-local function tally(hash, field, more)
-  local counts = tallies[hash] or {}
-  tallies[hash] = counts
-  counts[field] = (counts[field] or 0) + more
-end
-
--- Writes what was counted; each script ends with it.
-local function write_tallies()
-  for hash, counts in pairs(tallies) do
-    for field, more in pairs(counts) do
-      if more ~= 0 and call('HINCRBY', root .. hash, field, more) == 0 then call('HDEL', root .. hash, field) end
-    end
-  end
-end
 
 -- Seven bytes whose order is that of the due times; the id behind them decides between equal ones.
 local function place(due, id)
@@ -22,10 +6,11 @@ local function place(due, id)
 end
 
 local function file(id, job, now)
-  if job[DUE] <= now then
-    call('ZADD', root .. 'ready:' .. job[QUEUE], -job[PRIORITY], place(job[DUE], id))
+  local priority = job.priority or 0
+  if job.due <= now then
+    add('ready:' .. job.queue, -priority, place(job.due, id))
   else -- The priority stands before the id, so that the job need not be read when it becomes due.
-    call('ZADD', root .. 'future:' .. job[QUEUE], job[DUE], struct.pack('>h', job[PRIORITY]) .. id)
+    add('future:' .. job.queue, job.due, struct.pack('>h', priority) .. id)
   end
 end
 
@@ -39,99 +24,120 @@ local function unfile(id, was)
   end
 end
 
-local function sets_of(job)
-  local state, created = job[STATE], job[CREATED]
-  local sets = {[root .. 'list:' .. job[QUEUE] .. '\0' .. state] = created}
-  if state == RESERVED or state == RUNNING then sets[root .. 'held:' .. job[HOLDER]] = created end
-  if job[ENDED] ~= NONE then sets[root .. 'ended'] = job[ENDED] end
-  if state <= PENDING and job[EXPIRES] ~= NONE then sets[root .. 'overdue'] = job[EXPIRES] end
-  if job[RELEASES] then sets[root .. 'releasing'] = created end
-  if state < SUCCEEDED and job[GROUP] ~= '' then sets[root .. 'open:' .. job[GROUP]] = created end
-  if state < SUCCEEDED and job[KEY] ~= '' then sets[root .. 'keyed:' .. job[KEY]] = created end
-  if state == WAITING and job[KEY] ~= '' then sets[root .. 'wait:' .. job[KEY]] = created end
-  for _, parent in ipairs(job[PARENTS]) do
-    sets[root .. 'kids:' .. parent] = state == WAITING and 0 or state < SUCCEEDED and 1 or 2
-  end
-  return sets
-end
+local NONE = {}
+local PLAIN = {sets = NONE, waits = NONE}
+local NOWHERE = {rest = PLAIN}
 
-local function standing(job)
-  local state = job[STATE]
-  local held = state == RESERVED or state == RUNNING
+-- Where a job is found that has more than a queue and a task. Scripts ask `waits` while they change them.
+local function rest_of(job)
+  local state, created, key, group, parents = job.state, job.created, job.key, job.group, job.parents
+  if not (key or group or parents or job.unique_key or job.expires or job.releases) then return PLAIN end
+  local sets, waits = {}, {}
+  if job.releases then sets.releasing = created end
+  if job.expires and state <= PENDING then sets.overdue = job.expires end
+  if group and state < SUCCEEDED then sets['open:' .. group] = created end
+  if key and state < SUCCEEDED then sets['keyed:' .. key] = created end
+  if key and state == WAITING then waits['wait:' .. key] = created end
+  for _, parent in ipairs(parents or NONE) do
+    sets['children:' .. parent] = created
+    if state == WAITING then waits['blocked:' .. parent] = created end
+  end
   return {
-    sets = sets_of(job),
-    jobs = job[QUEUE] .. '\0' .. job[TASK] .. '\0' .. state,
-    groups = job[GROUP] ~= '' and job[GROUP] .. '\0' .. state or nil,
-    holders = held and job[HOLDER] or nil,
-    unique = job[UNIQUE_HELD] and job[UNIQUE_KEY] ~= '' and job[UNIQUE_KEY] or nil,
-    key = job[KEY], turn = job[KEY] ~= '' and job[TURN] ~= NONE and job[TURN] or nil,
-    pending = state == PENDING,
-    queue = job[QUEUE], task = job[TASK], priority = job[PRIORITY], due = job[DUE],
+    sets = sets, waits = waits, unique = job.unique_held and job.unique_key, key = key, turn = key and job.turn,
+    group = group and group .. '\0' .. state,
   }
 end
 
-local NOWHERE = {sets = {}}
+-- Held jobs stay in the list of pending ones, so that a claim need not move them.
+local function standing(job)
+  local state, queue, holder = job.state, job.queue, nil
+  local list = state
+  if state == RESERVED or state == RUNNING then holder, list = job.holder or '', PENDING end
+  return {
+    list = 'list:' .. queue .. '\0' .. list, created = job.created, ended = job.ended, holder = holder,
+    counted = queue .. '\0' .. job.task .. '\0' .. state, rest = rest_of(job),
+    pending = state == PENDING, queue = queue, task = job.task, priority = job.priority or 0, due = job.due,
+  }
+end
 
-local function keeps_place(was, is)
-  return is.pending and was.queue == is.queue and was.task == is.task and was.priority == is.priority and was.due == is.due
+local function stand_in_slot(id, hash, was, is)
+  if was == is then return end
+  if was and call('HGET', hash, was) == id then call('HDEL', hash, was) end
+  if is then call('HSET', hash, is, id) end
+end
+
+local function recount(hash, was, is)
+  if was == is then return end
+  if was then tally(hash, was, -1) end
+  if is then tally(hash, is, 1) end
+end
+
+local function stand_in_rest(id, was, is)
+  for set, score in pairs(is.sets) do
+    if was.sets[set] ~= score then add(set, score, id) end
+  end
+  for set in pairs(was.sets) do
+    if not is.sets[set] then gather('ZREM', set, id) end
+  end
+  for set, score in pairs(is.waits) do
+    if not was.waits[set] then call('ZADD', root .. set, score, id) end
+  end
+  for set in pairs(was.waits) do
+    if not is.waits[set] then call('ZREM', root .. set, id) end
+  end
+  stand_in_slot(id, root .. 'unique', was.unique, is.unique)
+  stand_in_slot(id, root .. 'turn:' .. (was.key or is.key or ''), was.turn, is.turn)
+  recount('tally:groups', was.group, is.group)
 end
 
 local function stand_in_sets(id, was, is)
-  for set in pairs(was.sets) do
-    if not is.sets[set] then call('ZREM', set, id) end
+  if was.list ~= is.list then
+    if was.list then gather('ZREM', was.list, id) end
+    if is.list then add(is.list, is.created, id) end
   end
-  for set, score in pairs(is.sets) do
-    if was.sets[set] ~= score then call('ZADD', set, score, id) end
+  if was.ended ~= is.ended then
+    if is.ended then add('ended', is.ended, id) else gather('ZREM', 'ended', id) end
+  end
+  if was.holder ~= is.holder then
+    if was.holder then gather('SREM', 'held:' .. was.holder, id) end
+    if is.holder then gather('SADD', 'held:' .. is.holder, id) end
+    recount('tally:holders', was.holder, is.holder)
   end
 end
 
-local function stand_in_slots(id, was, is)
-  if was.unique and was.unique ~= is.unique and call('HGET', root .. 'unique', was.unique) == id then
-    call('HDEL', root .. 'unique', was.unique)
-  end
-  if is.unique and was.unique ~= is.unique then call('HSET', root .. 'unique', is.unique, id) end
-  if was.turn and was.turn ~= is.turn and call('HGET', root .. 'turn:' .. was.key, was.turn) == id then
-    call('HDEL', root .. 'turn:' .. was.key, was.turn)
-  end
-  if is.turn and was.turn ~= is.turn then call('HSET', root .. 'turn:' .. is.key, is.turn, id) end
+local function keeps_place(was, is)
+  return is.pending and was.queue == is.queue and was.task == is.task and was.priority == is.priority and was.due == is.due
 end
 
 -- `job` is nil for one that is removed.
 local function stand(id, was, job, now)
   local is = job and standing(job) or NOWHERE
   stand_in_sets(id, was, is)
-  stand_in_slots(id, was, is)
-  for _, hash in ipairs({'jobs', 'groups', 'holders'}) do
-    if was[hash] ~= is[hash] then
-      if was[hash] then tally('tally:' .. hash, was[hash], -1) end
-      if is[hash] then tally('tally:' .. hash, is[hash], 1) end
-    end
-  end
+  recount('tally:jobs', was.counted, is.counted)
+  if was.rest ~= PLAIN or is.rest ~= PLAIN then stand_in_rest(id, was.rest, is.rest) end
   local stays = was.pending and keeps_place(was, is)
   if was.pending and not stays then unfile(id, was) end
   if is.pending and not stays then file(id, job, now) end
 end
 
-local function store(id, was, job, tail, now)
-  call('HSET', root .. 'jobs', id, packed(job, tail))
+local function store(id, was, job, now)
+  changed[id] = true
   stand(id, was, job, now)
 end
 
 -- Takes a unique slot whose period has passed from its holder; answers who has it then.
 local function unique_holder(key, now)
   local id = call('HGET', root .. 'unique', key)
-  if not id then return end
-  local job, tail = load(id)
+  local job = id and load(id)
   if not job then return end
-  if job[UNIQUE_UNTIL] == NONE or job[UNIQUE_UNTIL] > now then return id end
+  if not job.unique_until or job.unique_until > now then return id end
   local was = standing(job)
-  job[UNIQUE_HELD] = false
-  store(id, was, job, tail, now)
+  job.unique_held = nil
+  store(id, was, job, now)
 end
 
 -- Whether another job has this one's turn.
 local function turn_is_taken(id, job)
-  if job[KEY] == '' or job[TURN] == NONE then return false end
-  local holder = call('HGET', root .. 'turn:' .. job[KEY], job[TURN])
+  local holder = job.key and job.turn and call('HGET', root .. 'turn:' .. job.key, job.turn)
   return holder and holder ~= id
 end

@@ -4,6 +4,4 @@
 -- Answer: per change {outcome, state, generation, cancel_asked, awaited, releases}, in msgpack; keys examined
 -- include store.lua history.lua job.lua standing.lua changing.lua
 need_schema()
-local answers = update(cmsgpack.unpack(ARGV[2]), time())
-write_tallies()
-return {answers, examined}
+return {update(cmsgpack.unpack(ARGV[2]), time()), examined}
