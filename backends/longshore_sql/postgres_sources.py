@@ -81,6 +81,8 @@ class PoolSource(Source):
                 pooled.invalidate(error)
             raise
         finally:
+            if self._closed:
+                pooled.invalidate()  # The pool was emptied meanwhile, and would forget it unclosed.
             pooled.close()
 
     def engine(self) -> sqlalchemy.Engine:

@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
 from msgspec.structs import replace
 
 from longshore import State
-from longshore.holders import end_lease, rescue
+from longshore.errors import Unavailable
+from longshore.holders import Lease, end_lease, rescue
 from longshore.limits.stored import read_limits, write_of
 from longshore.testing.faults.cut import Moment
+from longshore.worker.claims.allowance import Allowance
+from longshore.worker.settings import WorkerSettings
 from worker.faulty import FaultyApp
-from worker.gate import PATIENCE, Gate, say, stop
+from worker.gate import PATIENCE, Gate, say, stop, wait_for
 
 pytestmark = pytest.mark.timed
 
@@ -143,3 +147,25 @@ def test_the_share_of_one_that_died_without_a_job_is_struck_too(apps: list[Fault
         while app.admin.limits()[0].waiting:
             assert gate.nobody_arrives(within=0.02)
         gate.open()
+
+
+@pytest.mark.parametrize("is_cut", [False, True], ids=["answered", "cut"])
+def test_what_is_set_while_the_rules_are_read_is_read_too(apps: list[FaultyApp], is_cut: bool) -> None:
+    line, lease = apps[0].line, Lease(60.0)
+    allowance = Allowance(apps[0].another_store(), lease, WorkerSettings(), lambda: frozenset({"stop"}))
+    if is_cut:
+        line.cut("read", Moment.AFTER)
+        with pytest.raises(Unavailable):
+            allowance.read_rules()
+        assert allowance.must_read_rules
+    held = line.hold("read")
+    with ThreadPoolExecutor() as pool:
+        reading = pool.submit(allowance.read_rules)
+        wait_for(held.reached, "the rules to be read")
+        apps[1].admin.limit(task="stop", running=1)
+        allowance.rules_changed()
+        held.released.set()
+        reading.result(PATIENCE)
+    assert allowance.must_read_rules
+    allowance.read_rules()
+    assert (allowance.is_limited, allowance.must_read_rules) == (True, False)

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import threading
+import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import psycopg
 import pytest
 
 from engines import Server
-from longshore.contract import EVERY, By, Change, Claim, Features, NewJob, State, Where, Write
+from longshore.contract import EVERY, By, Change, Claim, Features, NewJob, Outcome, State, Where, Write
 from longshore.errors import Unavailable
 from longshore_sql.postgres import PostgresDriver
 
@@ -80,6 +83,32 @@ def test_a_connection_that_breaks_in_the_middle_leaves_nothing(
     monkeypatch.undo()
     assert (other.select(EVERY).jobs, other.read("kind")) == before
     CALLS[method](store)
+
+
+def test_a_connection_that_is_in_use_when_the_driver_is_closed_is_closed_after_it(
+    connect, plain: str, namespace: str
+) -> None:
+    store, other = connect(application_name=namespace), connect()
+    store.migrate()
+    store.insert([NewJob("a", "q", "t", b"")])
+    with ThreadPoolExecutor() as pool, psycopg.connect(plain, autocommit=True) as admin:
+        with other.transaction() as tx:
+            other.update([Change("a", fields={"priority": 1})], tx=tx)
+            waiting = pool.submit(store.update, [Change("a", fields={"priority": 2})])
+            locked = "SELECT count(*) FROM pg_stat_activity WHERE application_name = %s AND wait_event_type = 'Lock'"
+            until(lambda: admin.execute(locked, (namespace,)).fetchone() == (1,))
+            store.close()
+        assert waiting.result(30)[0].outcome is Outcome.MOVED
+        left = "SELECT count(*) FROM pg_stat_activity WHERE application_name = %s"
+        until(lambda: admin.execute(left, (namespace,)).fetchone() == (0,))
+
+
+def until(condition: Callable[[], bool]) -> None:
+    """Waits for what only the server can tell."""
+    ends, pause = time.monotonic() + 30, threading.Event()
+    while not condition():
+        assert time.monotonic() < ends
+        pause.wait(0.01)
 
 
 def test_who_listens_hears_again_after_a_cut(connect, plain: str, namespace: str) -> None:

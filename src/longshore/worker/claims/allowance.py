@@ -10,6 +10,7 @@ from typing import Final
 import msgspec
 from msgspec.structs import replace
 
+from longshore.errors import StoreError
 from longshore.guard import Guard
 from longshore.holders import KIND as HOLDER
 from longshore.holders import HolderRecord, Lease
@@ -130,9 +131,13 @@ class Allowance:
         Raises:
             StoreError: the store did not answer.
         """
-        limits = list(read_limits(self._store))
-        pauses = frozenset(each.queue for each in paused(self._store))
-        self._is_told_of_rules = False
+        self._is_told_of_rules = False  # Before they are read: who changes them meanwhile tells again.
+        try:
+            limits = list(read_limits(self._store))
+            pauses = frozenset(each.queue for each in paused(self._store))
+        except StoreError:
+            self._is_told_of_rules = True
+            raise
         before = self._known()
         queues = self._renewed(self._of_queues, limits, QUEUE_LIMIT, frozenset(self._settings.queues))
         tasks = self._renewed(self._of_tasks, limits, TASK_LIMIT, self._tasks())
