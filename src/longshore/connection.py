@@ -70,7 +70,9 @@ class Connection:
         """Another connection to the same store, whose calls are not repeated."""
         driver = self.store.driver
         again = type(driver).connect(driver.target, clock=self._clock, **self._options)
-        return Guard(again, patience=0.0, max_payload=self._max_payload)
+        store = Guard(again, patience=0.0, max_payload=self._max_payload)
+        store.heed_seal()
+        return store
 
     @property
     def post(self) -> Post:
@@ -107,6 +109,7 @@ class Connection:
     def _open(self) -> Guard:
         driver = registry.connect(self._target, clock=self._clock, require=self._require, **self._options)
         store = self._guard(driver, patience=self._patience, max_payload=self._max_payload)
+        store.heed_seal()
         if self._migrate:
             store.migrate()
             note_first_use(store)

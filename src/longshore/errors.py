@@ -18,6 +18,7 @@
     │   ├── SchemaError             its schema is missing, too old or too new
     │   ├── StoreFull               it has no room; nothing was stored
     │   ├── Corrupt                 what it holds cannot be read
+    │   ├── StoreMoved              its jobs have moved to another store
     │   └── Closed                  it was closed before
     ├── PartialInsert               some jobs of a bulk are stored, some are not
     ├── IdConflict                  another job is stored under this id
@@ -27,6 +28,7 @@
     ├── NotCompleted                a strict task returned, and did not say that it has completed
     ├── NotCommitted                a run was completed in a transaction that is not committed
     ├── LeaseLost                   this process no longer holds its jobs
+    ├── CopyDiffers                 what arrived in another store is not what was sent
     ├── LockHeld                    others hold the lock, and did not let go in the time given
     ├── LockLost                    the lock is not held any more: others may be inside
     └── ResultError                 there is no result to give
@@ -115,6 +117,10 @@ class Corrupt(StoreError):
     """What the store holds cannot be read."""
 
 
+class StoreMoved(StoreError):
+    """The store's jobs have moved to another store; nothing was stored here."""
+
+
 class Closed(StoreError):
     """The driver was closed before."""
 
@@ -165,6 +171,10 @@ class NotCommitted(LongshoreError):
 
 class LeaseLost(LongshoreError):
     """This process no longer holds its jobs: others may run them."""
+
+
+class CopyDiffers(LongshoreError):
+    """What arrived in another store is not what was sent."""
 
 
 class LockHeld(LongshoreError, TimeoutError):

@@ -33,6 +33,7 @@ from longshore.contract import (
     Write,
 )
 from longshore.errors import InvalidValue, PartialInsert, StoreError, TooLarge, Unavailable
+from longshore.motion import SealWatch
 
 T = TypeVar("T")
 E = TypeVar("E")
@@ -66,6 +67,11 @@ class Guard:
         self._patience = patience
         self._sleep = sleep
         self._monotonic = monotonic
+        self._seal: SealWatch | None = None
+
+    def heed_seal(self) -> None:
+        """Has `insert` refuse from now on where the jobs of the store have moved."""
+        self._seal = SealWatch(monotonic=self._monotonic)
 
     def close(self) -> None:
         """Closes the driver."""
@@ -89,9 +95,12 @@ class Guard:
         Raises:
             InvalidValue, TooLarge: a job is not of the form that is needed; none was stored.
             PartialInsert: the store failed after some of them were stored (never within ``tx``).
+            StoreMoved: the jobs of this store have moved; none was stored.
         """
         for job in jobs:
             self._check_job(job)
+        if self._seal is not None:
+            self._seal.check(self)
         answers: list[Inserted] = []
         for chunk in self._chunks(jobs, _job_bytes):
             try:

@@ -14,8 +14,8 @@ from longshore.errors import StoreError
 from longshore.guard import Guard
 
 KIND: Final = "total"
-_FIRST_USE: Final = "first use"
-_REMOVED: Final = "removed"
+FIRST_USE: Final = "first use"
+REMOVED: Final = "removed"
 _TIMES: Final = 20
 """How often a count is tried to be raised that others raise at the same time."""
 _log = logging.getLogger("longshore")
@@ -23,13 +23,13 @@ _log = logging.getLogger("longshore")
 
 def note_first_use(store: Guard) -> None:
     """Remembers when the store was first used, if nobody has before."""
-    if not store.read(KIND, [_FIRST_USE]):
-        store.write([Write(KIND, _FIRST_USE, str(store.now()).encode(), 0)])
+    if not store.read(KIND, [FIRST_USE]):
+        store.write([Write(KIND, FIRST_USE, str(store.now()).encode(), 0)])
 
 
 def first_use(store: Guard) -> Instant | None:
     """When the store was first used by an application that migrates it; None: not yet."""
-    found = store.read(KIND, [_FIRST_USE])
+    found = store.read(KIND, [FIRST_USE])
     return int(found[0].value) if found else None
 
 
@@ -44,14 +44,14 @@ def count_removed(store: Guard, number: int) -> None:
 
 def removed(store: Guard) -> int:
     """How many jobs were ever removed."""
-    found = store.read(KIND, [_REMOVED])
+    found = store.read(KIND, [REMOVED])
     return int(found[0].value) if found else 0
 
 
 def _raised(store: Guard, number: int) -> bool:
     for _ in range(_TIMES):
-        found = store.read(KIND, [_REMOVED])
+        found = store.read(KIND, [REMOVED])
         before, version = (int(found[0].value), found[0].version) if found else (0, 0)
-        if store.write([Write(KIND, _REMOVED, str(before + number).encode(), version)])[0] is not None:
+        if store.write([Write(KIND, REMOVED, str(before + number).encode(), version)])[0] is not None:
             return True
     return False

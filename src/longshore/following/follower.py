@@ -26,6 +26,7 @@ from longshore.following.ends import Ended, ended, found_ended, removed
 from longshore.following.parents import PARENT_FAILED, Fate, failed_parent, fate_of, is_callback
 from longshore.guard import Guard
 from longshore.info import ended_topic
+from longshore.motion import in_motion
 from longshore.states import UNBLOCK, move
 
 _BATCH: Final = 500
@@ -151,6 +152,10 @@ class Follower:
             some = tuple(unknown[start : start + _BATCH])
             found = self._store.select(Where(ids=some), limit=len(some), body=False).jobs
             states |= dict.fromkeys(some) | {job.id: job.state for job in found}
+        missing = [parent for parent in unknown if states[parent] is None]
+        if missing and in_motion(self._store):
+            # It may be in another store, or on its way: nobody knows that it has ended.
+            states |= dict.fromkeys(missing, State.WAITING)
 
     def _apply(self, steps: _Steps, keys: dict[str, int | None]) -> None:
         answers = self._store.update([change for change, _ in steps.changes]) if steps.changes else []

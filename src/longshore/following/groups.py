@@ -12,6 +12,7 @@ from msgspec.structs import replace
 from longshore.contract import SECOND, UNENDED, NewJob, State, Where, Write
 from longshore.errors import IdConflict
 from longshore.guard import Guard
+from longshore.motion import in_motion
 
 SEALED: Final = "group"
 CALLED: Final = "group called"
@@ -50,8 +51,8 @@ def complete(store: Guard, groups: Sequence[str]) -> list[NewJob]:
     """
     seals = {record.key: record for record in store.read(SEALED, groups)}
     ended = _without_members(store, list(seals))
-    if not ended:
-        return []
+    if not ended or in_motion(store):
+        return []  # Members may be in another store, or on their way.
     callbacks = [msgspec.json.decode(seals[group].value, type=_Seal).callback for group in ended]
     store.insert(callbacks)
     # A crash before this leaves a callback that is inserted once more, under its id: nothing is doubled.

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Final
 
 from longshore.contract import SECOND, Instant, Record
-from longshore.errors import Corrupt, PartialInsert, StoreError
+from longshore.errors import Corrupt, PartialInsert, StoreError, StoreMoved
 from longshore.guard import Guard
 from longshore.schedules.stored import KIND, Stored, records, stored_of
 from longshore.schedules.ticking import tick
@@ -46,6 +46,8 @@ class Clockwork:
         """Does what is due. What goes wrong here is done later, and disturbs nobody else."""
         try:
             self._work(store)
+        except StoreMoved:
+            self._due = _NEVER  # Workers of the other store make the jobs from now on.
         except (StoreError, PartialInsert) as error:
             _log.warning("schedules tick later: %s", error)
             self._due = self._monotonic() + _AGAIN

@@ -1,0 +1,60 @@
+"""Takes a store's jobs elsewhere: moves them while workers go on, copies them, or writes them into a file.
+
+Stores are given by their URLs, or by live handles. See docs/moving.md, and docs/design/moving.md for how it is done.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from longshore.moving.aborting import Aborted, give_up
+from longshore.moving.mover import Mover
+from longshore.moving.opening import opened_both
+from longshore.moving.telling import Carried, Progress, Tell, tell_nobody
+
+__all__ = ["Aborted", "Carried", "Progress", "abort", "move"]
+
+
+def move(
+    source: Any,
+    destination: Any,
+    *,
+    verify: bool = False,
+    wait: float | None = None,
+    tell: Tell = tell_nobody,
+) -> Carried:
+    """Moves everything from one store to another while workers go on; what an earlier move has left, it goes on with.
+
+    The source is sealed: who would enqueue there is told `longshore.errors.StoreMoved`. Jobs that run there are waited
+    for, and go with what became of them.
+
+    Args:
+        source: where the jobs are, a URL or a live handle.
+        destination: where they are to be; its schema is created if it is not there.
+        verify: whether each job is compared at the destination before it is removed from the source.
+        wait: seconds for which running jobs are waited for; None: as long as it takes.
+        tell: told how far it is.
+
+    Raises:
+        ConfigurationError: the two are one store, the source has moved elsewhere, or one is on its way itself.
+        IdConflict: another call is stored at the destination under an id; all other jobs have arrived.
+        Corrupt: a job cannot be read; all others have arrived.
+        CopyDiffers: with ``verify``, something did not arrive as it was sent.
+        StoreMoved: somebody aborted the move meanwhile.
+        StoreError: a store failed: move again, and it goes on.
+    """
+    with opened_both(source, destination) as (one, other):
+        return Mover(one, other, verify=verify, tell=tell).run(wait=wait)
+
+
+def abort(source: Any, destination: Any) -> Aborted:
+    """Gives up a move: what has not arrived goes back into its queues at the source, which takes jobs again.
+
+    What has arrived stays at the destination; a move in the other direction brings it back.
+
+    Raises:
+        ConfigurationError: the two are one store.
+        StoreError: a store failed: abort again.
+    """
+    with opened_both(source, destination) as (one, other):
+        return give_up(one, other)

@@ -1,0 +1,1 @@
+"""Jobs that move from store to store."""
