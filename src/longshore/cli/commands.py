@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from longshore import registry
-from longshore.cli import operating
+from longshore.cli import moving, operating
 from longshore.cli.enqueue import enqueue
 from longshore.cli.failures import failures
 from longshore.cli.groups import groups
@@ -34,6 +34,7 @@ commands.add_typer(groups, name="groups")
 commands.add_typer(locks, name="locks")
 for operation in (operating.stats, operating.history, operating.workers, send, operating.purge, operating.health, top):
     commands.command()(operation)
+commands.command()(moving.move)
 
 
 @commands.callback()
