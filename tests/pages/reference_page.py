@@ -19,6 +19,7 @@ ROOMS = {
     "longshore.admin": "What `app.admin` is, and what it answers: [look at jobs, and act on them](admin.md).",
     "longshore.codecs": "How arguments and results become bytes: [codecs](codecs.md).",
     "longshore.hooks": "What `app.hooks` and `task.hooks` are, and what hooks are told: [hooks](hooks.md).",
+    "longshore.moving": "From store to store: [moving between stores](moving.md).",
     "longshore.resources": "What `app.resources` is: [resources](hooks.md#resources).",
     "longshore.recipes": "Short ways to what other systems offer: [recipes](recipes.md).",
     "longshore.testing": "For tests of applications: [testing](testing.md).",
@@ -26,6 +27,7 @@ ROOMS = {
 }
 HANDED_OUT = {
     *("Attempt", "Call", "Context", "Cursor", "Fetch", "FetchedJob", "Job", "JobInfo", "Lock", "Progress"),
+    *("Aborted", "Carried"),
     *("Replies", "Reply", "Restarted", "Task", "Worker", "Message"),
     *("Enqueued", "Enqueuing", "Hooks", "Payload", "Point", "Settled", "Starting", "TaskHooks", "Worked", "Resources"),
 }
