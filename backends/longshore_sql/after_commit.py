@@ -9,14 +9,15 @@ from weakref import WeakKeyDictionary
 
 from sqlalchemy import Connection, event
 
+from longshore_sql.handles import is_django
 from longshore_sql.sqlite_sources import session_connection
 
 
 class AfterCommit:
-    """Sends wake-ups when SQLAlchemy commits. ``sqlite3`` does not say when it does: there they are sent at once.
+    """Sends wake-ups when SQLAlchemy or Django commits. ``sqlite3`` does not say when it does: there, at once.
 
-    Both come a moment before the commit. Whoever is woken asks for the lock that the committing transaction still
-    has, and so sees what it wrote.
+    But for Django they come a moment before the commit. Whoever is woken asks for the lock that the committing
+    transaction still has, and so sees what it wrote.
     """
 
     def __init__(self, send: Callable[[Sequence[str]], None]) -> None:
@@ -25,10 +26,13 @@ class AfterCommit:
 
     def wake(self, topics: Sequence[str], tx: Any) -> None:
         """Wakes the topics with the commit of ``tx``."""
+        if is_django(tx):
+            tx.on_commit(lambda: self._send(topics))
+            return
         if isinstance(tx, sqlite3.Connection):
             self._send(topics)
             return
-        connection = tx if isinstance(tx, Connection) else session_connection(tx)
+        connection = session_connection(tx)
         if connection not in self._pending:
             self._pending[connection] = set()
             event.listen(connection, "commit", self._committed)

@@ -45,6 +45,10 @@ class Versions:
         """Raises `SchemaError` where this code cannot work on the stored schema."""
         self.judge(dict(self._read.run(cursor).fetchall()))
 
+    def is_current(self, cursor: Cursor) -> bool:
+        """Whether the stored schema is just that of this code."""
+        return dict(self._read.run(cursor).fetchall()).get("version") == VERSION
+
     def judge(self, found: Mapping[str, int]) -> None:
         """Raises `SchemaError` where this code cannot work on a schema of which this is stored."""
         version, readable_from = found.get("version", 0), found.get("readable_from", 0)

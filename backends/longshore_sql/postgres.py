@@ -27,6 +27,7 @@ from longshore_sql.postgres_sources import ConnectionSource, EngineSource, PoolS
 from longshore_sql.postgres_wakes import NOTIFY, Ears, Notifier, shortened
 from longshore_sql.records import Records
 from longshore_sql.schema import Schema
+from longshore_sql.statements import Cursor as AnyCursor
 from longshore_sql.statements import Step
 
 T = TypeVar("T")
@@ -183,11 +184,11 @@ class PostgresDriver(SQLDriver):
     @contextmanager
     def _joined(self, tx: Any) -> Iterator[Step]:
         with self._translated:
-            cursor = joined(tx).cursor(row_factory=tuple_row)
+            cursor = joined(tx)
             cursor.execute(self._opening)
             yield self._step(cursor)
 
-    def _step(self, cursor: Cursor) -> Step:
+    def _step(self, cursor: AnyCursor) -> Step:
         now, *values = cursor.fetchall()[0]
         self._versions.judge({name: value or 0 for name, value in zip(_JUDGED, values, strict=True)})
         return Step(cursor, now if self._clock is None else self._clock())

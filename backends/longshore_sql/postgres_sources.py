@@ -12,11 +12,15 @@ from typing import Any, Final
 import psycopg
 import sqlalchemy
 from psycopg.pq import TransactionStatus
+from psycopg.rows import tuple_row
 from sqlalchemy.pool import NullPool
 
-from longshore.errors import Closed, ConfigurationError, InvalidValue
+from longshore.errors import Closed, ConfigurationError
+from longshore_sql.awaited_cursor import AwaitedCursor
+from longshore_sql.handles import in_sqlalchemy, outside, unwrapped
 from longshore_sql.postgres_errors import unopened
 from longshore_sql.postgres_options import Options
+from longshore_sql.statements import Cursor
 
 Connection = psycopg.Connection[Any]
 
@@ -179,30 +183,50 @@ class ConnectionSource(Source):
         return _another(driver_connection(self._handle).info)
 
 
-def joined(tx: Any) -> Connection:
-    """The connection of an application's transaction."""
-    if isinstance(tx, sqlalchemy.Connection) and not tx.in_transaction():
-        tx.begin()  # Else its commit would find nothing to commit: it does not see what is done beneath it.
-    connection = driver_connection(tx)
-    status = connection.info.transaction_status
-    if status is TransactionStatus.IDLE and connection.autocommit:
-        raise InvalidValue("expected tx to be in a transaction, got a connection in none: execute BEGIN on it first")
-    return connection
+def joined(tx: Any) -> Cursor:
+    """A cursor within an application's transaction."""
+    handle = unwrapped(tx)
+    if isinstance(handle, psycopg.Connection):
+        return _begun(handle)
+    outer = _in_sqlalchemy(handle)
+    if not outer.in_transaction():
+        outer.begin()  # Else its commit would find nothing to commit: it does not see what is done beneath it.
+    pooled = outer.connection
+    if not outer.dialect.is_async:
+        return _begun(_checked(pooled.driver_connection))
+    adapted: Any = pooled.dbapi_connection
+    if adapted.autocommit:
+        raise outside()
+    return AwaitedCursor(outer.dialect, adapted.cursor())
 
 
 def driver_connection(handle: Any) -> Connection:
     """psycopg's connection in a connection or a session of SQLAlchemy's, or itself."""
     if isinstance(handle, psycopg.Connection):
         return handle
-    if isinstance(handle, sqlalchemy.Connection):
-        return _checked(handle.connection.driver_connection)
-    inner = handle.connection() if callable(getattr(handle, "connection", None)) else None
-    if isinstance(inner, sqlalchemy.Connection):
-        return _checked(inner.connection.driver_connection)
-    raise ConfigurationError(
-        "expected psycopg's connection, or a Connection or Session of SQLAlchemy's (of an asynchronous one: what "
-        f"run_sync gives to its function), got {type(handle).__module__}.{type(handle).__qualname__}"
-    )
+    return _checked(_in_sqlalchemy(handle).connection.driver_connection)
+
+
+def _begun(connection: Connection) -> Cursor:
+    """A cursor of a connection whose next statement is within a transaction."""
+    if connection.autocommit and connection.info.transaction_status is TransactionStatus.IDLE:
+        raise outside()
+    # Not the connection's own kind of cursor, which may put values into the text, or give rows of another form.
+    return psycopg.Cursor(connection, row_factory=tuple_row)
+
+
+def _in_sqlalchemy(handle: Any) -> sqlalchemy.Connection:
+    connection = in_sqlalchemy(handle)
+    if connection is None:
+        raise ConfigurationError(
+            "expected psycopg's connection, a Connection or Session of SQLAlchemy's, or Django's connection, got "
+            f"{type(handle).__module__}.{type(handle).__qualname__}"
+        )
+    if connection.dialect.name != "postgresql":
+        raise ConfigurationError(
+            f"expected a connection to the PostgreSQL that the jobs are in, got one to {connection.dialect.name}"
+        )
+    return connection
 
 
 @contextmanager

@@ -20,7 +20,16 @@ from longshore_sql.schema import Schema
 from longshore_sql.sqlite_dialect import SQLiteDialect
 from longshore_sql.sqlite_errors import Translated, is_forbidden, make_legible
 from longshore_sql.sqlite_options import Options
-from longshore_sql.sqlite_sources import ConnectionSource, EngineSource, FileSource, Source, begin, joined, lock_path
+from longshore_sql.sqlite_sources import (
+    ConnectionSource,
+    EngineSource,
+    FileSource,
+    Source,
+    begin,
+    joined,
+    lock_path,
+    plain_cursor,
+)
 from longshore_sql.statements import Step
 from longshore_sql.wakes import Wakes
 
@@ -94,6 +103,9 @@ class SQLiteDriver(SQLDriver):
             self._lock = None
 
     def migrate(self) -> None:
+        if self._is_current():
+            # Without a lock: the application may have it, in the transaction for which it opens the store.
+            return
         with self._transaction(check=False) as step:
             cursor = step.cursor
             cursor.execute("SELECT 1 FROM sqlite_master WHERE name = ?", (self._schema.meta.name,))
@@ -152,7 +164,7 @@ class SQLiteDriver(SQLDriver):
     @contextmanager
     def _joined(self, tx: Any) -> Iterator[Step]:
         with self._translated:
-            step = Step(_cursor(joined(tx, self._touch)), self._clock())
+            step = Step(joined(tx, self._touch), self._clock())
             self._check(step)
             yield step
 
@@ -180,9 +192,16 @@ class SQLiteDriver(SQLDriver):
         else:
             self._after_commit.wake(topics, tx)
 
+    def _is_current(self) -> bool:
+        with self._translated, self._source.reader() as connection:
+            cursor = plain_cursor(connection)
+            cursor.execute("SELECT 1 FROM sqlite_master WHERE name = ?", (self._schema.meta.name,))
+            return cursor.fetchone() is not None and self._versions.is_current(cursor)
+
     def _check(self, step: Step) -> None:
         # A migration by newer code changes this number, and may leave what this code cannot read.
-        (shape,) = step.cursor.execute("PRAGMA schema_version").fetchone()
+        step.cursor.execute("PRAGMA schema_version")
+        (shape,) = step.cursor.fetchone()
         if shape != self._checked:
             self._versions.check(step.cursor)
             self._checked = shape
@@ -197,7 +216,7 @@ class SQLiteDriver(SQLDriver):
     def _observed(self, connection: sqlite3.Connection) -> sqlite3.Cursor:
         if self._examined is not None:
             connection.set_progress_handler(self._count, STEPS_PER_COUNT)
-        return _cursor(connection)
+        return plain_cursor(connection)
 
     def _count(self) -> int:
         self._examined = (self._examined or 0) + 1
@@ -208,9 +227,3 @@ def _source(target: Any, options: Options) -> Source:
     if options.path is not None:
         return FileSource(options.path, options.synchronous, options.timeout)
     return EngineSource(target) if isinstance(target, sqlalchemy.Engine) else ConnectionSource(target)
-
-
-def _cursor(connection: sqlite3.Connection) -> sqlite3.Cursor:
-    cursor = connection.cursor()
-    cursor.row_factory = None  # An application's own would give its own kind of rows.
-    return cursor

@@ -14,8 +14,10 @@ from typing import Any, Final, NamedTuple
 import sqlalchemy
 from sqlalchemy.pool import NullPool
 
-from longshore.errors import Closed, ConfigurationError, InvalidValue
+from longshore.errors import Closed, ConfigurationError
 from longshore_sql.file_lock import FileLock
+from longshore_sql.handles import in_sqlalchemy, outside, unwrapped
+from longshore_sql.statements import Cursor
 
 DURABLE: Final = frozenset({"FULL", "EXTRA"})
 DURABLE_NUMBERS: Final = frozenset({2, 3})  # The same, as the pragma answers.
@@ -204,25 +206,37 @@ class EngineSource(Source):
         return self._engine
 
 
-def joined(tx: Any, touch: str) -> sqlite3.Connection:
-    """The connection of an application's transaction.
+def joined(tx: Any, touch: str) -> Cursor:
+    """A cursor within an application's transaction.
 
     The statement ``touch`` changes nothing, but takes the lock that writing needs before anything is read, and begins
     the transaction where Python's driver or SQLAlchemy begins it with the first statement.
     """
-    if isinstance(tx, sqlite3.Connection):
-        connection = _checked(tx)
+    handle = unwrapped(tx)
+    if isinstance(handle, sqlite3.Connection):
+        connection = _checked(handle)
         connection.execute(touch)
+        cursor: Cursor = plain_cursor(connection)
     else:
-        outer = tx if isinstance(tx, sqlalchemy.Connection) else session_connection(tx)
-        connection = driver_connection(outer)
+        outer = session_connection(handle)
         try:
             outer.exec_driver_sql(touch)
         except sqlalchemy.exc.DBAPIError as error:
             raise _original(error) from error
+        pooled: Any = outer.connection
+        connection = pooled.driver_connection
+        # An asynchronous one is used by SQLAlchemy's cursor, which awaits it.
+        cursor = pooled.cursor() if outer.dialect.is_async else plain_cursor(_checked(connection))
     if not connection.in_transaction:
-        raise InvalidValue("expected tx to be in a transaction, got a connection in none: execute BEGIN on it first")
-    return connection
+        raise outside()
+    return cursor
+
+
+def plain_cursor(connection: sqlite3.Connection) -> sqlite3.Cursor:
+    """A cursor that gives rows as tuples, whatever the application's own give."""
+    cursor = connection.cursor()
+    cursor.row_factory = None
+    return cursor
 
 
 def begin(connection: sqlalchemy.Connection) -> None:
@@ -237,19 +251,22 @@ def driver_connection(handle: Any) -> sqlite3.Connection:
     """The ``sqlite3.Connection`` in a connection or a session of SQLAlchemy's, or itself."""
     if isinstance(handle, sqlite3.Connection):
         return _checked(handle)
-    connection = handle if isinstance(handle, sqlalchemy.Connection) else session_connection(handle)
-    return _checked(connection.connection.driver_connection)
+    return _checked(session_connection(handle).connection.driver_connection)
 
 
 def session_connection(session: Any) -> sqlalchemy.Connection:
-    """The connection on which a session of SQLAlchemy's is."""
-    connection = session.connection() if callable(getattr(session, "connection", None)) else None
-    if isinstance(connection, sqlalchemy.Connection):
-        return connection
-    raise ConfigurationError(
-        "expected a sqlite3.Connection, or a Connection or Session of SQLAlchemy's (of an asynchronous one: what "
-        f"run_sync gives to its function), got {type(session).__module__}.{type(session).__qualname__}"
-    )
+    """The connection on which a session of SQLAlchemy's is, or that connection itself."""
+    connection = in_sqlalchemy(session)
+    if connection is None:
+        raise ConfigurationError(
+            "expected a sqlite3.Connection, a Connection or Session of SQLAlchemy's, or Django's connection, got "
+            f"{type(session).__module__}.{type(session).__qualname__}"
+        )
+    if connection.dialect.name != "sqlite":
+        raise ConfigurationError(
+            f"expected a connection to the SQLite database that the jobs are in, got one to {connection.dialect.name}"
+        )
+    return connection
 
 
 def path_of(connection: sqlite3.Connection) -> str:

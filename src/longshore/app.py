@@ -135,24 +135,31 @@ class Longshore(Declaring, Locking, Regulating, Scheduling, Workflows):
         given = list(calls)
         return self._handles(admission.enqueue(self, given, self._make_id, tx=tx) if given else ())
 
-    async def aenqueue(self, call: Call[R]) -> Job[R]:
+    async def aenqueue(self, call: Call[R], *, tx: Any = None) -> Job[R]:
         """Stores a job that makes this call, on an event loop: calls that come at the same time are stored at once.
 
         Who is cancelled meanwhile leaves the others alone; the job may then be stored or not.
 
+        Args:
+            call: made by ``task.call(…)`` or `call_by_name`.
+            tx: an ``AsyncSession`` or ``AsyncConnection`` of SQLAlchemy's: the job is there when it commits, and only
+                then.
+
         Raises:
             InvalidValue, Refused, IdConflict, UniqueConflict, Unavailable: as by `enqueue`, for this call alone.
         """
+        if tx is not None:
+            return (await self.aenqueue_many([call], tx=tx))[0]
         return Job(self, await admission.aenqueue(self, call))
 
-    async def aenqueue_many(self, calls: Iterable[Call[Any]]) -> list[Job[Any]]:
-        """Stores any number of jobs at once, on an event loop, as `enqueue_many` does.
+    async def aenqueue_many(self, calls: Iterable[Call[Any]], *, tx: Any = None) -> list[Job[Any]]:
+        """Stores any number of jobs at once, on an event loop, as `enqueue_many` does; ``tx`` as for `aenqueue`.
 
         Raises:
             Refused, IdConflict, UniqueConflict, PartialInsert, Unavailable: as by `enqueue_many`.
         """
         given = list(calls)
-        return self._handles(await admission.aenqueue_many(self, given, self._make_id) if given else ())
+        return self._handles(await admission.aenqueue_many(self, given, self._make_id, tx=tx) if given else ())
 
     def admit(self, call: Call[R]) -> Call[R]:
         """The call as the application's hooks leave it: for what stores calls to be made later.

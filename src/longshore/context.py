@@ -23,6 +23,7 @@ from longshore.parents import Parent
 from longshore.progress import note_of, progress_of
 from longshore.resources import Resources
 from longshore.telling import Cursor, Post, Voice, packed
+from longshore.transactions import within
 
 if TYPE_CHECKING:
     from typing_extensions import TypeVar as TypeVarWithDefault
@@ -175,6 +176,14 @@ class Context(Generic[S_contra]):
         self._check_transactions()
         self._settle(self._with_unsaid(self._finished(result)), tx)
         self.completion = Completion(result, is_in_transaction=True)
+
+    async def acomplete(self, result: Any = None, *, tx: Any = None) -> None:
+        """Says that the work is done, on an event loop, as `complete` does; ``tx`` is an ``AsyncSession`` or
+        ``AsyncConnection`` of SQLAlchemy's."""
+        if tx is None:
+            self.complete(result)
+        else:
+            await within(tx, lambda own: self.complete(result, tx=own))
 
     def replace(self, calls: Iterable[Call[Any]], *, result: Any = None) -> list[Job[Any]]:
         """Stores new jobs and ends this one with success, in one step; gives their handles.

@@ -34,6 +34,7 @@ from longshore.contract import (
 )
 from longshore.errors import InvalidValue, PartialInsert, StoreError, TooLarge, Unavailable
 from longshore.motion import SealWatch
+from longshore.transactions import check_synchronous
 
 T = TypeVar("T")
 E = TypeVar("E")
@@ -233,6 +234,8 @@ class Guard:
         return self.driver.transaction()
 
     def _repeat(self, call: Callable[[], T], *, within: Any = None) -> T:
+        if within is not None:
+            check_synchronous(within)
         if within is not None or not self._patience:
             return call()
         ends = self._monotonic() + self._patience

@@ -199,7 +199,7 @@ class TestTx:
         assert not store.select(Where()).jobs
 
     def test_something_else_is_refused(self, store: SQLiteDriver) -> None:
-        with pytest.raises(ConfigurationError, match="run_sync"):
+        with pytest.raises(ConfigurationError, match="SQLAlchemy"):
             store.insert([JOB], tx=object())
 
     def test_a_run_completes_in_the_applications_transaction(self, engine, store: SQLiteDriver) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import partial
 from typing import Any, Protocol
 
 from msgspec.structs import replace
@@ -16,6 +17,7 @@ from longshore.errors import LongshoreError, Refused
 from longshore.hooks import Enqueued, Enqueuing, Payload
 from longshore.hooks.calling import Steps, afinish, ask, finish, name_of, tell
 from longshore.tasks import Configured, check_call
+from longshore.transactions import within
 
 
 class Gate(Application, Protocol):
@@ -59,12 +61,19 @@ async def aenqueue(app: Gate, call: Call[Any]) -> str:
     return identity
 
 
-async def aenqueue_many(app: Gate, calls: Sequence[Call[Any]], make_id: Callable[[], str]) -> list[Answer]:
-    """The same as `enqueue`; hooks run on this event loop."""
+async def aenqueue_many(
+    app: Gate, calls: Sequence[Call[Any]], make_id: Callable[[], str], *, tx: Any = None
+) -> list[Answer]:
+    """The same as `enqueue`; hooks run on this event loop, and ``tx`` is one of it."""
     import asyncio
 
     admitted = await afinish(_admitted(app, calls))
-    answers = await asyncio.to_thread(enqueue_calls, app.store, admitted, make_id, given=calls)
+    store = await asyncio.to_thread(lambda: app.store)  # Which may have to be opened, and that takes its time.
+    enqueued = partial(enqueue_calls, store, admitted, make_id, given=calls)
+    if tx is None:
+        answers = await asyncio.to_thread(enqueued)
+    else:
+        answers = await within(tx, lambda own: enqueued(tx=own))
     await afinish(_told(app, admitted, answers))
     return answers
 

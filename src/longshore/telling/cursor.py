@@ -11,6 +11,7 @@ from longshore.errors import InvalidValue
 from longshore.guard import Guard
 from longshore.telling.stored import packed, unpacked
 from longshore.telling.voice import Voice
+from longshore.transactions import within
 
 T = TypeVar("T")
 D = TypeVar("D")
@@ -72,10 +73,14 @@ class Cursor:
             self._voice().save_within(fields, self._store, tx)
         self._now = fields["cursor"]
 
-    async def aset(self, value: Any) -> None:
-        """Moves the cursor, on an event loop; see `set`."""
+    async def aset(self, value: Any, *, tx: Any = None) -> None:
+        """Moves the cursor, on an event loop; see `set`. ``tx`` is an ``AsyncSession`` or ``AsyncConnection`` of
+        SQLAlchemy's."""
         import asyncio
 
+        if tx is not None:
+            await within(tx, lambda own: self.set(value, tx=own))
+            return
         fields = self._fields(value)
         await asyncio.wrap_future(self._voice().save(fields))
         self._now = fields["cursor"]
