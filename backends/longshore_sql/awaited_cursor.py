@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import lru_cache
 from itertools import count
-from typing import Any
+from typing import Any, Final
 
 import psycopg
 from psycopg import errors
 from sqlalchemy.engine import Dialect
+
+from longshore_sql.postgres_arrays import array_text
+
+_PARAMETER: Final = re.compile(r"%s(::[a-z ]+\[\])?", re.IGNORECASE)
 
 
 class AwaitedCursor:
@@ -25,8 +30,10 @@ class AwaitedCursor:
 
     def execute(self, text: str, values: Sequence[Any] = (), /) -> None:
         """Executes a statement whose parameters are written as psycopg writes them."""
+        if self._is_numbered:
+            text, values = numbered(text), [array_text(value) if isinstance(value, list) else value for value in values]
         with self._translated():
-            self._cursor.execute(numbered(text) if self._is_numbered else text, values)
+            self._cursor.execute(text, values)
         self.rowcount = self._cursor.rowcount
 
     def executemany(self, text: str, values: Iterable[Sequence[Any]], /) -> None:
@@ -60,10 +67,13 @@ class AwaitedCursor:
 
 @lru_cache(maxsize=1_024)
 def numbered(text: str) -> str:
-    """A statement of psycopg's with its parameters numbered."""
-    first, *rest = text.split("%s")
+    """A statement of psycopg's with its parameters numbered, arrays to be given as text."""
     numbers = count(1)
-    return "".join([first, *(f"${next(numbers)}{part}" for part in rest)]).replace("%%", "%")
+
+    def named(found: re.Match[str]) -> str:
+        return f"${next(numbers)}::TEXT{found[1]}" if found[1] else f"${next(numbers)}"
+
+    return _PARAMETER.sub(named, text).replace("%%", "%")
 
 
 def _translation(error: Any) -> psycopg.Error:

@@ -37,35 +37,37 @@ def effect(app: Longshore, who: str) -> Any:
 
 
 class TestEnqueuing:
-    def test_the_row_and_the_job_commit_together(self, app: Longshore, bank: Bank) -> None:
-        async def scenario() -> None:
+    def test_the_row_and_the_job_have_the_fate_of_the_transaction(self, app: Longshore, bank: Bank) -> None:
+        async def commit() -> None:
             async with bank.begin() as tx:
                 await bank.pay(tx, "ann")
                 (job,) = await bank.enqueue(app, effect(app, "ann"), tx=tx)
                 assert jobs(app) == [], "it is seen before the commit"
             assert job.info().state is State.PENDING
 
-        bank.run(scenario())
-        assert (bank.paid(), jobs(app)) == (["ann"], ["ann"])
-
-    def test_a_job_may_be_the_first_that_is_done_in_it(self, app: Longshore, bank: Bank) -> None:
-        async def scenario() -> None:
+        async def commit_the_job_alone() -> None:
             async with bank.begin() as tx:
-                await bank.enqueue(app, effect(app, "ann"), tx=tx)
+                await bank.enqueue(app, effect(app, "bob"), tx=tx)
 
-        bank.run(scenario())
-        assert jobs(app) == ["ann"]
-
-    def test_the_row_and_the_job_roll_back_together(self, app: Longshore, bank: Bank) -> None:
-        async def scenario() -> None:
+        async def rollback() -> None:
             async with bank.begin() as tx:
-                await bank.pay(tx, "ann")
-                await bank.enqueue(app, effect(app, "ann"), tx=tx)
+                await bank.pay(tx, "eve")
+                await bank.enqueue(app, effect(app, "eve"), tx=tx)
                 raise Changed
 
+        async def fail() -> None:
+            async with bank.begin() as tx:
+                await bank.enqueue(app, effect(app, "kim"), tx=tx)
+                await bank.execute(tx, "INSERT INTO no_such_table VALUES (1)")
+
+        bank.run(commit())
+        assert (bank.paid(), jobs(app)) == (["ann"], ["ann"])
+        bank.run(commit_the_job_alone())
         with pytest.raises(Changed):
-            bank.run(scenario())
-        assert (bank.paid(), jobs(app)) == ([], [])
+            bank.run(rollback())
+        with pytest.raises(Exception, match="no_such_table"):
+            bank.run(fail())
+        assert (bank.paid(), jobs(app)) == (["ann"], ["ann", "bob"])
 
     def test_a_savepoint_takes_back_what_was_enqueued_in_it_and_no_more(self, app: Longshore, bank: Bank) -> None:
         async def scenario() -> None:
@@ -83,16 +85,6 @@ class TestEnqueuing:
 
         bank.run(scenario())
         assert bank.paid() == jobs(app) == ["ann", "eve"]
-
-    def test_an_error_of_the_application_takes_the_job_back(self, app: Longshore, bank: Bank) -> None:
-        async def scenario() -> None:
-            async with bank.begin() as tx:
-                await bank.enqueue(app, effect(app, "ann"), tx=tx)
-                await bank.execute(tx, "INSERT INTO no_such_table VALUES (1)")
-
-        with pytest.raises(Exception, match="no_such_table"):
-            bank.run(scenario())
-        assert jobs(app) == []
 
     def test_many_jobs_of_all_kinds(self, app: Longshore, bank: Bank) -> None:
         """Every statement that enqueuing may make is made on each library."""
