@@ -1,6 +1,6 @@
 """Processes that complete two jobs, each in a transaction of its application's own, and are killed within the second.
 
-    python -m transactions.payer '[[BANK, URL, FIRST, SECOND], …]'
+python -m transactions.payer '[[BANK, URL, FIRST, SECOND], …]'
 """
 
 from __future__ import annotations

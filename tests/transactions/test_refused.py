@@ -171,7 +171,9 @@ def test_an_asynchronous_connection_in_autocommit(
     address = sqlalchemy.make_url(url).set(drivername=f"postgresql+{library}", query={})
 
     async def scenario(app: Longshore) -> None:
-        async with create_async_engine(address, isolation_level="AUTOCOMMIT", poolclass=NullPool).connect() as connection:
+        async with create_async_engine(
+            address, isolation_level="AUTOCOMMIT", poolclass=NullPool
+        ).connect() as connection:
             with pytest.raises(InvalidValue, match="execute BEGIN"):
                 await app.aenqueue(call(app), tx=connection)
 
