@@ -238,10 +238,10 @@ class SQLAlchemySession(SQLAlchemy):
 class AwaitedSQLAlchemy(Awaited):
     """SQLAlchemy's AsyncConnection, on asyncpg or aiosqlite."""
 
-    library = "asyncpg"
+    package = "asyncpg"
 
     def engine(self) -> AsyncEngine:
-        library = "sqlite+aiosqlite" if self.is_sqlite else f"postgresql+{self.library}"
+        library = "sqlite+aiosqlite" if self.is_sqlite else f"postgresql+{self.package}"
         return create_async_engine(self.address(library), poolclass=NullPool)
 
     @asynccontextmanager
@@ -266,11 +266,11 @@ class AwaitedSession(AwaitedSQLAlchemy):
 
 
 class AwaitedPsycopg(AwaitedSQLAlchemy):
-    library = "psycopg"
+    package = "psycopg"
 
 
 class AwaitedPsycopgSession(AwaitedSession):
-    library = "psycopg"
+    package = "psycopg"
 
 
 class Django(Plain):
