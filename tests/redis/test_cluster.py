@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 
 from engines.topologies import Cluster, ask
-from longshore.contract import Claim, NewJob
+from longshore.contract import By, Change, Claim, NewJob, Outcome, State, Where
+from longshore.errors import Unavailable
 from longshore.testing.promises import Promises
 from longshore.testing.wakeups import WakeUps
 from longshore_redis.driver import RedisDriver
@@ -48,3 +51,107 @@ def test_namespaces_on_different_nodes_work_side_by_side(connect: Connect, clust
         assert [job.id for job in store.claim(CLAIMS, holder="h", limit=9).jobs] == [f"{number}"]
         keys = ask(cluster.nodes[number], "KEYS", f"{store._root}*")
         assert keys, "this namespace is not where its slot is"
+
+
+class Work:
+    """A thread that inserts, claims and settles one job after the other, and notes what was acknowledged."""
+
+    def __init__(self, store: RedisDriver) -> None:
+        self.settled: list[str] = []
+        self.refused: list[Unavailable] = []
+        self._store = store
+        self._noted = threading.Condition()
+        self._ends = threading.Event()
+        self._thread = threading.Thread(target=self._run)
+        self._thread.start()
+
+    def end(self) -> None:
+        self._ends.set()
+        self._thread.join()
+
+    def await_more(self, noted: list[Any], more: int) -> None:
+        """Returns when so many more were noted."""
+        wanted = len(noted) + more
+        with self._noted:
+            assert self._noted.wait_for(lambda: len(noted) >= wanted, 30), "the work does not go on"
+
+    def _run(self) -> None:
+        number = 0
+        while not self._ends.is_set():
+            number += 1
+            for step in (self._insert, self._claim, self._settle):
+                self._insist(step, f"{number:06}")
+            with self._noted:
+                self.settled.append(f"{number:06}")
+                self._noted.notify_all()
+
+    def _insist(self, step: Callable[[str], bool], name: str) -> None:
+        while True:
+            try:
+                assert step(name)
+                return
+            except Unavailable as error:
+                with self._noted:
+                    self.refused.append(error)
+                    self._noted.notify_all()
+
+    def _insert(self, name: str) -> bool:
+        return bool(self._store.insert([NewJob(name, "q", "t", b"")]))
+
+    def _claim(self, name: str) -> bool:
+        self._store.claim(CLAIMS, holder="h", limit=1)
+        held = self._store.select(Where(holder="h")).jobs
+        return [job.id for job in held] == [name]
+
+    def _settle(self, name: str) -> bool:
+        (answer,) = self._store.update([Change(name, State.SUCCEEDED, holder="h")])
+        return answer.state is State.SUCCEEDED
+
+
+def test_a_slot_that_moves_while_at_work(connect: Connect, cluster: Cluster, namespace: str) -> None:
+    """While it is on its way nothing runs anywhere, since half of the keys would be missing; then the work goes on."""
+    store = connect(cluster.url, namespace=namespace)
+    store.migrate()
+    listener = store.listen(["queue:q"])
+    source = cluster.owner_of(store._root)
+    target = next(node for node in cluster.nodes if node is not source)
+    work = Work(store)
+    try:
+        work.await_more(work.settled, 20)
+        assert not work.refused
+        cluster.begin_move(store._root, source, target)
+        work.await_more(work.refused, 1)
+        done = len(work.settled)
+        while cluster.move_keys(store._root, source, target, 3):
+            work.await_more(work.refused, 1)
+        assert len(work.settled) == done
+        assert all(error.unknown is False for error in work.refused), "what was refused may have been done"
+        cluster.end_move(store._root, target)
+        work.await_more(work.settled, 20)
+    finally:
+        work.end()
+    assert cluster.owner_of(store._root) is target
+    assert {job.state for job in store.select(Where(ids=work.settled)).jobs} == {State.SUCCEEDED}
+    assert store.count(By.QUEUE_STATE) == {("q", State.SUCCEEDED): len(work.settled)}
+    while listener.wait(0):
+        pass
+    store.insert([NewJob("a", "q", "t", b"")])
+    assert listener.wait(30), "nobody was woken after the slot had moved"
+    listener.close()
+
+
+def test_another_driver_that_has_not_heard_of_the_move_follows(
+    connect: Connect, cluster: Cluster, namespace: str
+) -> None:
+    store, other = connect(cluster.url, namespace=namespace), connect(cluster.url, namespace=namespace, wait_replicas=0)
+    store.migrate()
+    other.insert([NewJob("a", "q", "t", b"")])
+    source = cluster.owner_of(store._root)
+    target = next(node for node in cluster.nodes if node is not source)
+    cluster.begin_move(store._root, source, target)
+    while cluster.move_keys(store._root, source, target, 100):
+        pass
+    cluster.end_move(store._root, target)
+    assert [job.id for job in other.claim(CLAIMS, holder="h", limit=1).jobs] == ["a"]
+    settle = Change("a", State.SUCCEEDED, holder="h")
+    assert store.update([settle])[0].outcome is Outcome.MOVED
