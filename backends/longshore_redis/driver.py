@@ -44,14 +44,15 @@ from longshore_redis.ears import Ears
 from longshore_redis.failures import translated
 from longshore_redis.layout import seen
 from longshore_redis.options import Options
-from longshore_redis.servers import beside, opened, promised
+from longshore_redis.servers import beside, opened, promised, shut
 
 _OUTCOMES: Final = (Outcome.MOVED, Outcome.REPEATED, Outcome.REFUSED, Outcome.HELD)
 _STATES: Final = (None, *State)
 _CLEARED: Final = 500
 _NONE: Final = -1
 """Stands for a number that is not there."""
-_REPLICAS_PATIENCE: Final = 5_000
+_REPLICAS_PATIENCE: Final = 5.0
+"""Seconds to wait for replicas, at most."""
 
 
 class RedisDriver(Driver):
@@ -75,6 +76,7 @@ class RedisDriver(Driver):
         self._client, self._place = opened(options, self._root) if is_url else beside(target, self._root)
         self._clock = clock
         self._replicas = options.wait_replicas
+        self._patience = min(_REPLICAS_PATIENCE, options.timeout / 2 or _REPLICAS_PATIENCE)
         self._questions = Questions(self._run)
         self._ears = Ears(self._client, self._root)
         self._examined = 0
@@ -91,8 +93,7 @@ class RedisDriver(Driver):
 
     def close(self) -> None:
         self._ears.close()
-        self._client.close()
-        self._client.connection_pool.disconnect()
+        shut(self._client)
 
     def migrate(self) -> None:
         self._write("migrate")
@@ -269,9 +270,10 @@ class RedisDriver(Driver):
         # WAIT speaks of what its own connection has seen, and that includes what others wrote before.
         with translated(self._place), self._client.client() as one:  # type: ignore[no-untyped-call]
             answer = scripts.run(one, name, self._root, self._time(), *arguments)
-            reached = one.wait(self._replicas, _REPLICAS_PATIENCE)
+            reached = one.wait(self._replicas, round(self._patience * 1_000))
         if reached < self._replicas:
-            raise Unavailable(f"{self._place}: {reached} of {self._replicas} replicas have what was written")
+            few = f"{reached} of {self._replicas} replicas have what was written after {self._patience:g} s"
+            raise Unavailable(f"{self._place}: {few}")
         return answer
 
     def _time(self) -> Instant | str:

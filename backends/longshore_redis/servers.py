@@ -61,6 +61,14 @@ def beside(handle: Any, root: str) -> Opened:
     return Opened(own, str(settings.get("path") or f"{settings.get('host')}:{settings.get('port')}"))
 
 
+def shut(client: redis.Redis) -> None:
+    """Closes a client of ours and all its connections, those to Sentinels too."""
+    client.close()
+    client.connection_pool.disconnect()
+    if isinstance(client.connection_pool, SentinelConnectionPool):
+        client.connection_pool.sentinel_manager.close()
+
+
 def _beside_cluster(handle: Any, root: str) -> Opened:
     addresses = [(node.host, node.port) for node in handle.get_nodes()]
     return _clustered(addresses, root, {**_kept(handle.get_connection_kwargs()), **_once()})

@@ -36,7 +36,7 @@ class Sentinel(Redis):
                 f"port {port}", "bind 127.0.0.1", f"dir {data}",
                 f"sentinel monitor {SERVICE} 127.0.0.1 {self._primary} 2",
                 f"sentinel down-after-milliseconds {SERVICE} 1000",
-                f"sentinel failover-timeout {SERVICE} 10000",
+                f"sentinel failover-timeout {SERVICE} 3000",
             ]  # fmt: skip
             configuration.write_text("\n".join(lines) + "\n")
         return [str(program), str(configuration), "--sentinel"]
