@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import pytest
 
-from faults.line import Line, Lost
+from faults.line import Connect, Line, Lines, Lost
 from longshore.contract import (
     EVERY,
     By,
@@ -28,7 +28,6 @@ from longshore.errors import Unavailable
 HOLDER = "h"
 MOST_TRIPS = 40
 """More than any method takes but those that build or empty a store."""
-Connect = Callable[..., Driver]
 
 
 def job(name: str, **fields: Any) -> NewJob:
@@ -136,27 +135,8 @@ CASES = {
 }
 
 
-class CutLines:
+class CutLines(Lines):
     """Inherit from this beside an engine's fixtures: ``url`` of an empty store, and ``connect`` that opens it."""
-
-    @pytest.fixture
-    def line(self, url: str) -> Iterator[Line]:
-        """A line to the server of the store."""
-        line = Line(url)
-        yield line
-        line.close()
-
-    @pytest.fixture
-    def near(self, connect: Connect) -> Driver:
-        """A connection that does not break."""
-        near = connect()
-        near.migrate()
-        return near
-
-    @pytest.fixture
-    def far(self, connect: Connect, line: Line, near: Driver) -> Driver:
-        """A connection over the line."""
-        return connect(line.url)
 
     @pytest.mark.parametrize("lost", list(Lost))
     @pytest.mark.parametrize("method", CASES)

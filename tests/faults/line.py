@@ -6,10 +6,15 @@ import contextlib
 import select
 import socket
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from enum import Enum, auto
 from urllib.parse import urlsplit, urlunsplit
 
+import pytest
+
+from longshore.contract import Driver
+
+Connect = Callable[..., Driver]
 PATIENCE = 30.0
 """Seconds after which a test gives up waiting."""
 
@@ -145,3 +150,26 @@ class Line:
                 return None
             lost, self._loses = self._loses[1], None
             return lost
+
+
+class Lines:
+    """Fixtures beside an engine's own: ``url`` of an empty store, and ``connect`` that opens it."""
+
+    @pytest.fixture
+    def line(self, url: str) -> Iterator[Line]:
+        """A line to the server of the store."""
+        line = Line(url)
+        yield line
+        line.close()
+
+    @pytest.fixture
+    def near(self, connect: Connect) -> Driver:
+        """A connection that does not break."""
+        near = connect()
+        near.migrate()
+        return near
+
+    @pytest.fixture
+    def far(self, connect: Connect, line: Line, near: Driver) -> Driver:
+        """A connection over the line."""
+        return connect(line.url)
