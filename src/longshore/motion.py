@@ -24,6 +24,7 @@ HERE: Final = "here:"
 SEEN_SECONDS: Final = 1.0
 """After so long everybody who inserts has looked at the seal."""
 _NAME: Final = "name"
+_COPY: Final = b"copy"
 
 
 class Records(Protocol):
@@ -109,9 +110,9 @@ def unseal(store: Records) -> None:
     store.write([Write(KIND, AWAY, None)])
 
 
-def expect(store: Records, source: str) -> None:
+def expect(store: Records, source: str, *, is_copy: bool = False) -> None:
     """Jobs are to come here from the store of this name."""
-    store.write([Write(KIND, HERE + source, b"")])
+    store.write([Write(KIND, HERE + source, _COPY if is_copy else b"move")])
 
 
 def expect_no_more(store: Records, source: str) -> None:
@@ -122,6 +123,11 @@ def expect_no_more(store: Records, source: str) -> None:
 def expected_from(store: Records) -> list[str]:
     """The names of the stores from which jobs are still to come."""
     return [record.key.removeprefix(HERE) for record in store.read(KIND, prefix=HERE)]
+
+
+def expected_copies(store: Records) -> list[str]:
+    """The same, those alone that are copied."""
+    return [record.key.removeprefix(HERE) for record in store.read(KIND, prefix=HERE) if record.value == _COPY]
 
 
 def in_motion(store: Records) -> bool:

@@ -34,7 +34,8 @@ commands.add_typer(groups, name="groups")
 commands.add_typer(locks, name="locks")
 for operation in (operating.stats, operating.history, operating.workers, send, operating.purge, operating.health, top):
     commands.command()(operation)
-commands.command()(moving.move)
+for carrying in (moving.move, moving.copy, moving.dump, moving.load):
+    commands.command()(carrying)
 
 
 @commands.callback()

@@ -1,10 +1,11 @@
-"""``longshore move``: takes a store's jobs elsewhere."""
+"""``longshore move``, ``copy``, ``dump`` and ``load``: take a store's jobs elsewhere."""
 
 from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -17,6 +18,9 @@ from longshore.registry import without_password
 Source = Annotated[str, typer.Argument(help="The store that the jobs are in, by its URL.")]
 Destination = Annotated[str, typer.Argument(help="The store that they are to be in.")]
 Verify = Annotated[bool, typer.Option("--verify", help="Compare each job with what has arrived.")]
+File = Annotated[Path, typer.Argument(help="The file, of JSON Lines.")]
+_RELEASE = "Nothing is copied: what was copied there before begins to run."
+Release = Annotated[bool, typer.Option("--release", help=_RELEASE)]
 _WAIT = "Seconds for which running jobs are waited for; else as long as it takes."
 _ABORT = "Give up: what has not arrived goes back into its queues."
 
@@ -43,6 +47,56 @@ def move(
             print(f"{carried.held} still run at the source: move again to take them along")
     if carried.held:
         raise typer.Exit(1)
+
+
+def copy(
+    source: Source, destination: Destination, verify: Verify = False, release: Release = False, json: JsonOption = False
+) -> None:
+    """Copies everything to another store, where unended jobs and schedules rest until they are released."""
+    if release:
+        _release(destination, json)
+        return
+    with _bar("copying") as tell:
+        carried = moving.copy(source, destination, verify=verify, tell=tell)
+    _say_paused(carried, "copied to", destination, f"longshore copy {without_password(source)}", json)
+
+
+def dump(source: Source, file: File, json: JsonOption = False) -> None:
+    """Writes everything into a file; the store stays as it is."""
+    with _bar("writing") as tell:
+        carried = moving.dump(source, file, tell=tell)
+    if json:
+        print_json(carried)
+    else:
+        _say_carried(carried, "written to", str(file))
+
+
+def load(
+    file: File, destination: Destination, verify: Verify = False, release: Release = False, json: JsonOption = False
+) -> None:
+    """Loads what dump wrote; unended jobs and schedules rest until they are released."""
+    if release:
+        _release(destination, json)
+        return
+    with _bar("loading") as tell:
+        carried = moving.load(file, destination, verify=verify, tell=tell)
+    _say_paused(carried, "loaded into", destination, f"longshore load {file}", json)
+
+
+def _release(destination: str, json: bool) -> None:
+    released = moving.release(destination)
+    if json:
+        print_json(released)
+    else:
+        print(f"{released.jobs} jobs and {released.schedules} schedules run from now on")
+
+
+def _say_paused(carried: moving.Carried, verb: str, destination: str, command: str, json: bool) -> None:
+    if json:
+        print_json(carried)
+        return
+    _say_carried(carried, verb, destination)
+    print(f"what has not ended rests: {command} {without_password(destination)} --release lets it run")
 
 
 def _abort(source: str, destination: str, json: bool) -> None:
