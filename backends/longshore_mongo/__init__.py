@@ -1,0 +1,1 @@
+"""Longshore on MongoDB."""

@@ -1,0 +1,191 @@
+"""Taking due jobs."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Final
+
+from longshore import reference
+from longshore.contract import Change, Claim, Claimed, Duration, Instant, State, StoredJob
+from longshore_mongo.changing import mark_releases
+from longshore_mongo.documents import Document, Edit, edit_of, edited, job_of, token
+from longshore_mongo.rounds import Pipeline, Rounds, Seen
+
+_BUDGET: Final = 1_000
+"""How many jobs a call makes findable, puts aside or expires before it stops."""
+_LANES: Final = 100
+"""Lanes of one question: of many more MongoDB would not merge the heads, but sort all."""
+_ORDER: Final = {"priority": -1, "due": 1, "_id": 1}
+
+
+class Claiming:
+    """The claims of one call, served in sequence."""
+
+    def __init__(
+        self, rounds: Rounds, claims: Sequence[Claim], *, holder: str, limit: int, max_bytes: int | None
+    ) -> None:
+        self.is_done = not claims
+        self._rounds = rounds
+        self._claims = claims
+        self._holder = holder
+        self._limit = limit
+        self._max_bytes = max_bytes
+        self._token = token()
+        self._queues = sorted({queue for claim in claims for queue in claim.queues})
+        self._wanted = [min(limit, limit if claim.limit is None else claim.limit) for claim in claims]
+        self._at = 0  # The claim that is being served.
+        self._page = min(limit, sum(self._wanted))
+        self._lanes: list[str] | None = None if any(self._is_of_any(claim) for claim in claims) else []
+        self._promoted = 0
+        self._passed = 0
+        self._stopped = False
+        self._next_due: Duration | None = None
+        self._jobs: dict[str, StoredJob] = {}  # Taken, in order.
+        self._expired: dict[str, StoredJob] = {}
+        self._planned: dict[str, tuple[int, StoredJob]] = {}
+        self._ending: dict[str, StoredJob] = {}
+        self._bytes = 0
+
+    @staticmethod
+    def _is_of_any(claim: Claim) -> bool:
+        return claim.id is None and claim.tasks is None
+
+    @property
+    def claimed(self) -> Claimed:
+        """The answer, when all is done."""
+        if self._jobs:
+            return Claimed(list(self._jobs.values()), list(self._expired))
+        return Claimed([], list(self._expired), 0 if self._stopped else self._next_due)
+
+    def asks(self) -> dict[str, Pipeline]:
+        asked: dict[str, Pipeline] = {}
+        if self._queues:
+            first = {"$match": {"later": {"$in": self._queues}}}
+            asked["next"] = [first, {"$sort": {"due": 1}}, {"$limit": 1}, {"$project": {"due": 1}}]
+        if self._lanes is None:
+            return asked | {f"lanes {queue}": _lanes_aside(queue) for queue in self._queues}
+        for number in range(self._at, len(self._claims)):
+            if self._wanted[number] > 0:
+                heads = self._heads(self._claims[number])
+                asked |= {f"heads {number} {part}": pipeline for part, pipeline in enumerate(heads)}
+        return asked
+
+    def _heads(self, claim: Claim) -> Iterator[Pipeline]:
+        without_attempts = {"$project": {"attempts": 0}}
+        if claim.id is not None:
+            yield [{"$match": {"_id": claim.id, "state": int(State.PENDING)}}, without_attempts]
+            return
+        least = {} if claim.min_priority is None else {"priority": {"$gte": claim.min_priority}}
+        lanes = self._lanes_of(claim)
+        for start in range(0, len(lanes), _LANES):
+            match = {"$match": {"lane": {"$in": lanes[start : start + _LANES]}, **least}}
+            yield [match, {"$sort": _ORDER}, {"$limit": self._page}, without_attempts]
+
+    def _lanes_of(self, claim: Claim) -> list[str]:
+        queues = dict.fromkeys(claim.queues)
+        if claim.tasks is not None:
+            aside = [f"{queue}\0{task}" for queue in queues for task in sorted(claim.tasks)]
+        else:
+            aside = [lane for lane in self._lanes or () if lane.partition("\0")[0] in queues]
+        return [*queues, *aside]
+
+    def plans(self, seen: Seen) -> list[Edit]:
+        self._planned, self._ending = {}, {}
+        self._next_due = min((document["due"] - seen.now for document in seen.of("next")), default=None)
+        if self._next_due is not None and self._next_due <= 0:
+            self._next_due = 0
+            if not self._promoted:
+                return self._promote(seen.now)
+        if self._lanes is None:
+            asides = (seen.of(f"lanes {queue}") for queue in self._queues)
+            self._lanes = [document["_id"] for documents in asides for document in documents]
+            return []
+        edits: list[Edit] = []
+        while self._at < len(self._claims) and self._serve(self._at, seen, edits):
+            self._at += 1
+        return edits
+
+    def _promote(self, now: Instant) -> list[Edit]:
+        """Makes due jobs findable, earliest first."""
+        jobs = self._rounds.collections.jobs
+        due = {"later": {"$in": self._queues}, "due": {"$lte": now}}
+        with self._rounds.errors():
+            found = list(jobs.find(due, {"later": 1, "birth": 1, "revision": 1}, sort=[("due", 1)], limit=_BUDGET))
+        self._promoted = len(found)
+        return [edited(document, self._token, {"lane": document["later"]}, ["later"]) for document in found]
+
+    def _serve(self, number: int, seen: Seen, edits: list[Edit]) -> bool:
+        """Serves one claim from the heads of its lanes; whether it has got all that it can."""
+        claim = self._claims[number]
+        heads, is_all = self._merged(number, seen)
+        for document in heads:
+            if self._wanted[number] <= 0 or len(self._jobs) + len(self._planned) >= self._limit:
+                return True
+            if document["_id"] in self._planned or document["_id"] in self._ending:
+                continue
+            job = job_of(document)
+            if claim.id is not None and (
+                job.due > seen.now or (claim.tasks is not None and job.task not in claim.tasks)
+            ):
+                return True
+            if claim.tasks is not None and job.task not in claim.tasks:
+                self._passed += 1
+                aside = {"lane": f"{job.queue}\0{job.task}"}
+                edits.append(edited(document, self._token, aside))
+            elif job.expires is not None and job.expires <= seen.now:
+                self._ending[job.id] = job
+                expired = reference.changed(job, Change(job.id, State.EXPIRED), seen.now)
+                edits.append(edit_of(document, expired, seen.now, self._token))
+            elif self._has_room_for(job):
+                self._take(number, document, job, seen.now, edits)
+            else:
+                return True
+        if is_all:
+            return True
+        if self._passed >= _BUDGET or len(self._expired) + len(self._ending) >= _BUDGET:
+            self._stopped = self.is_done = True
+        self._page = _BUDGET
+        return False
+
+    def _merged(self, number: int, seen: Seen) -> tuple[list[Document], bool]:
+        """The heads of all lanes of a claim in order, as far as each is known; and whether that is all there is."""
+        parts = [of for part, of in seen.parts.items() if part.startswith(f"heads {number} ")]
+        heads = [document for part in parts for document in part]
+        heads.sort(key=lambda document: (-document["priority"], document["due"], document["_id"].encode()))
+        is_all = all(len(part) < self._page for part in parts) or self._claims[number].id is not None
+        return heads if is_all else heads[: self._page], is_all
+
+    def _has_room_for(self, job: StoredJob) -> bool:
+        is_first = not self._jobs and not self._planned
+        return is_first or self._max_bytes is None or self._bytes + len(job.payload) <= self._max_bytes
+
+    def _take(self, number: int, document: Document, job: StoredJob, now: Instant, edits: list[Edit]) -> None:
+        taken = reference.taken(job, self._holder, now, reserve=self._claims[number].reserve)
+        values = {"state": int(taken.state), "holder": taken.holder, "started": now, "generation": taken.generation}
+        if taken.attempt != job.attempt:
+            values["attempt"] = taken.attempt
+        freed = ("unique_held", "unique_slot") if taken.unique_held != job.unique_held else ()
+        removed = (*(name for name in ("lane", "later") if name in document), *freed)
+        edits.append(edited(document, self._token, values, removed))
+        self._planned[job.id] = (number, taken)
+        self._wanted[number] -= 1
+        self._bytes += len(job.payload)
+
+    def hears(self, landed: set[str]) -> None:
+        for identity, (number, job) in self._planned.items():
+            if identity in landed:
+                self._jobs[identity] = job
+            else:  # Another took it: the claim goes on with the next.
+                self._wanted[number] += 1
+                self._bytes -= len(job.payload)
+                self._at = min(self._at, number)
+        self._expired |= {identity: job for identity, job in self._ending.items() if identity in landed}
+        self.is_done |= self._at == len(self._claims) and self._lanes is not None
+
+    def finish(self) -> None:
+        """Marks those of the expired jobs that others wait for."""
+        mark_releases(self._rounds, list(self._expired.values()))
+
+
+def _lanes_aside(queue: str) -> Pipeline:
+    return [{"$match": {"lane": {"$gt": f"{queue}\0", "$lt": f"{queue}\1"}}}, {"$group": {"_id": "$lane"}}]

@@ -1,0 +1,111 @@
+"""The servers behind a connection: how they are reached, and what they promise."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from typing import Any, Final
+
+from bson import ObjectId
+from pymongo import MongoClient, WriteConcern
+from pymongo.client_session import ClientSession
+from pymongo.driver_info import DriverInfo
+from pymongo.errors import PyMongoError
+from pymongo.uri_parser import parse_uri
+
+from longshore.contract import Features, Instant
+from longshore.errors import ConfigurationError
+from longshore_mongo.options import Options
+from longshore_mongo.schema import Collections
+
+OLDEST: Final = 17
+"""The wire version of MongoDB 6.0."""
+
+
+class Server:
+    """A client of ours, made anew in a child of fork, or one that was handed in."""
+
+    def __init__(self, target: Any, options: Options) -> None:
+        self._options = options
+        self._handle: MongoClient[Any] | None = target if options.url is None else None
+        self._own: MongoClient[Any] | None = None
+        self._inherited: list[MongoClient[Any] | None] = []
+        self._process = os.getpid()
+        self._collections: Collections | None = None
+        client = self.client()
+        self.write_concern = _write_concern(client)
+        self.place = f"MongoDB at {_address(options, client)}"
+
+    def client(self) -> MongoClient[Any]:
+        """The client of this process."""
+        if self._handle is not None:
+            return self._handle
+        if self._own is None or self._process != os.getpid():
+            self._inherited.append(self._own)  # The parent's: not even its memory is given back here.
+            self._own, self._collections, self._process = self._opened(), None, os.getpid()
+        return self._own
+
+    def _opened(self) -> MongoClient[Any]:
+        try:
+            parse_uri(str(self._options.url), warn=False)
+            return MongoClient(
+                self._options.url,
+                retryWrites=False,
+                retryReads=False,
+                serverSelectionTimeoutMS=int(self._options.timeout * 1_000),
+                tz_aware=False,
+                driver=DriverInfo("longshore"),
+            )
+        except (PyMongoError, ValueError) as error:
+            raise ConfigurationError(f"expected a URL that pymongo can read: {error}") from error
+
+    def collections(self) -> Collections:
+        """The collections of the namespace, as this process reaches them."""
+        client = self.client()
+        if self._collections is None:
+            name = self._options.database or client.get_default_database("longshore").name
+            self._collections = Collections.of(client[name], self._options.namespace, self.write_concern)
+        return self._collections
+
+    def close(self) -> None:
+        """Closes what was opened here."""
+        if self._own is not None and self._process == os.getpid():
+            self._own.close()
+
+    def promised(self) -> Features:
+        """What this deployment can keep."""
+        hello = self.client().admin.command("hello")
+        if hello["maxWireVersion"] < OLDEST:
+            raise ConfigurationError(
+                f"expected MongoDB 6.0 or newer, got one of wire version {hello['maxWireVersion']}"
+            )
+        promised = Features.SHARED
+        if "setName" in hello or hello.get("msg") == "isdbgrid":
+            promised |= Features.TRANSACTIONS | Features.WAKEUPS
+        asked = self.write_concern.document
+        if asked.get("w") == "majority" and asked.get("j", True):
+            promised |= Features.DURABLE
+        return promised
+
+    def now(self) -> Instant:
+        """The server's clock."""
+        (found,) = self.client().admin.aggregate([{"$documents": [{"now": {"$toLong": "$$NOW"}}]}])
+        return int(found["now"]) * 1_000
+
+    def hint(self, topics: Sequence[str], session: ClientSession | None) -> None:
+        """Leaves a hint for those who listen."""
+        hint = {"$set": {"topics": list(topics)}, "$currentDate": {"at": True}}
+        self.collections().wakes.update_one({"_id": ObjectId()}, hint, upsert=True, session=session)
+
+
+def _write_concern(client: MongoClient[Any]) -> WriteConcern:
+    """What the application asked for, else what survives the loss of any one server."""
+    asked = client.write_concern
+    return WriteConcern("majority", j=True) if asked.is_server_default else asked
+
+
+def _address(options: Options, client: MongoClient[Any]) -> str:
+    """Where it is, without a password."""
+    if options.url is not None:
+        return options.url.partition("://")[2].rpartition("@")[2].partition("/")[0]
+    return ", ".join(f"{host}:{port}" for host, port in sorted(client.nodes))
