@@ -22,6 +22,8 @@ class Changing:
 
     def __init__(self, rounds: Rounds, changes: Sequence[Change], session: ClientSession | None = None) -> None:
         self.answers: dict[str, Answer] = {}
+        self.filed = False
+        """Whether a job was put among those that can be claimed, now or later."""
         self._rounds = rounds
         self._session = session
         self._token = token()
@@ -105,6 +107,7 @@ class Changing:
 
     def hears(self, landed: set[str]) -> None:
         for identity in landed & self._planned.keys():
+            self.filed |= self._planned[identity].state is State.PENDING
             self._answer(identity, Outcome.MOVED, self._planned[identity])
         if not self._left:
             self._left = self._next_stage()

@@ -57,6 +57,10 @@ class Claiming:
             return Claimed(list(self._jobs.values()), list(self._expired))
         return Claimed([], list(self._expired), 0 if self._stopped else self._next_due)
 
+    def begin_again(self) -> None:
+        """Looks once more, if there was nothing to take."""
+        self._at, self.is_done = 0, bool(self._jobs) or not self._claims
+
     def asks(self) -> dict[str, Pipeline]:
         asked: dict[str, Pipeline] = {}
         if self._queues:

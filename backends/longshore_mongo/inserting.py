@@ -49,7 +49,7 @@ class Inserting:
     def insert(self) -> list[Inserted]:
         """Stores each, and answers each."""
         left: Sequence[int] = range(len(self._given))
-        if self._session is None and all(job.key is None for job in self._given):
+        if self._session is None and self._are_independent():
             now = self._look({}).now
             left = self._store({position: self._new(position, now) for position in left}, now)
         for _ in range(TRIES):
@@ -57,6 +57,11 @@ class Inserting:
                 return [self._answers[position] for position in range(len(self._given))]
             left = self._decide(left)
         raise Unavailable(f"others took the same slots in each of {TRIES} tries; insert the jobs again")
+
+    def _are_independent(self) -> bool:
+        """Whether what becomes of one says nothing about another: then it is enough to look at what clashes."""
+        ids = {job.id for job in self._given}
+        return len(ids) == len(self._given) and all(job.key is None for job in self._given)
 
     def _look(self, asks: dict[str, Pipeline]) -> Seen:
         seen = self._rounds.look(asks, self._session)

@@ -9,7 +9,6 @@ from bson.codec_options import CodecOptions
 from pymongo import ASCENDING, DESCENDING, IndexModel, ReadPreference, WriteConcern
 from pymongo.collection import Collection
 from pymongo.database import Database
-from pymongo.errors import CollectionInvalid, OperationFailure
 from pymongo.read_concern import ReadConcern
 
 from longshore.contract import State
@@ -23,8 +22,6 @@ READABLE_FROM: Final = 1
 SCHEMA: Final = "schema"
 HINTS_KEPT: Final = 60
 """Seconds for which a hint is there for those who poll."""
-
-_NAMESPACE_EXISTS: Final = 48
 
 
 def _index(name: str, *keys: str, where: Mapping[str, Any] | None = None, unique: bool = False) -> IndexModel:
@@ -79,25 +76,12 @@ def migrate(collections: Collections) -> None:
     meta = collections.meta
     if (found := meta.find_one({"_id": SCHEMA})) is not None:
         judge(found)
-    for collection in collections:
-        _create(collection)
     collections.jobs.create_indexes(list(INDEXES))
     collections.records.create_indexes([IndexModel("swept", name="swept", expireAfterSeconds=0)])
     collections.wakes.create_indexes([IndexModel("at", name="at", expireAfterSeconds=HINTS_KEPT)])
     version = {"version": VERSION, "readable_from": READABLE_FROM}
     # Last, so that nobody uses what is half made; and never back to an older one.
     meta.update_one({"_id": SCHEMA}, {"$max": version}, upsert=True)
-
-
-def _create(collection: Collection[Document]) -> None:
-    # Within a transaction none could be made.
-    try:
-        collection.database.create_collection(collection.name, check_exists=False)
-    except CollectionInvalid:
-        pass
-    except OperationFailure as error:
-        if error.code != _NAMESPACE_EXISTS:
-            raise
 
 
 def judge(found: Mapping[str, Any] | None) -> None:

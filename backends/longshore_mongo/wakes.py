@@ -28,7 +28,7 @@ _IDLE: Final = 1.0
 _LATE: Final = timedelta(seconds=1)
 """By how much a hint may be seen after one that was written later."""
 
-_BEGINNING: Final = datetime(1970, 1, 1, 1)  # noqa: DTZ001: pymongo's times are naive.
+_BEGINNING: Final = datetime(1970, 1, 1, 1)  # noqa: DTZ001  # as pymongo answers times
 
 Happenings = Iterator[Sequence[str] | None]
 """Topics, as they come; None where nothing came for a while."""
