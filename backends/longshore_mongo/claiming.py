@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import Final
 
+from msgspec.structs import replace
+
 from longshore import reference
 from longshore.contract import Change, Claim, Claimed, Duration, Instant, State, StoredJob
 from longshore_mongo.changing import mark_releases
@@ -15,6 +17,13 @@ _BUDGET: Final = 1_000
 """How many jobs a call makes findable, puts aside or expires before it stops."""
 _LANES: Final = 100
 """Lanes of one question: of many more MongoDB would not merge the heads, but sort all."""
+_LARGE: Final = 64 * 1024
+"""Bytes of a document from which on its payload is read only when the job is taken."""
+_SHOWN: Final[Pipeline] = [
+    {"$set": {"size": {"$bsonSize": "$$ROOT"}}},
+    {"$set": {"payload": {"$cond": [{"$gt": ["$size", _LARGE]}, "$$REMOVE", "$payload"]}}},
+    {"$project": {"attempts": 0}},
+]
 _ORDER: Final = {"priority": -1, "due": 1, "_id": 1}
 
 
@@ -42,8 +51,10 @@ class Claiming:
         self._next_due: Duration | None = None
         self._jobs: dict[str, StoredJob] = {}  # Taken, in order.
         self._expired: dict[str, StoredJob] = {}
-        self._planned: dict[str, tuple[int, StoredJob]] = {}
+        self._planned: dict[str, tuple[int, StoredJob, int]] = {}
+        self._large: set[str] = set()
         self._ending: dict[str, StoredJob] = {}
+        self._put_aside: set[str] = set()
         self._bytes = 0
 
     @staticmethod
@@ -75,15 +86,14 @@ class Claiming:
         return asked
 
     def _heads(self, claim: Claim) -> Iterator[Pipeline]:
-        without_attempts = {"$project": {"attempts": 0}}
         if claim.id is not None:
-            yield [{"$match": {"_id": claim.id, "state": int(State.PENDING)}}, without_attempts]
+            yield [{"$match": {"_id": claim.id, "state": int(State.PENDING)}}, *_SHOWN]
             return
         least = {} if claim.min_priority is None else {"priority": {"$gte": claim.min_priority}}
         lanes = self._lanes_of(claim)
         for start in range(0, len(lanes), _LANES):
             match = {"$match": {"lane": {"$in": lanes[start : start + _LANES]}, **least}}
-            yield [match, {"$sort": _ORDER}, {"$limit": self._page}, without_attempts]
+            yield [match, {"$sort": _ORDER}, {"$limit": self._page}, *_SHOWN]
 
     def _lanes_of(self, claim: Claim) -> list[str]:
         queues = dict.fromkeys(claim.queues)
@@ -94,7 +104,7 @@ class Claiming:
         return [*queues, *aside]
 
     def plans(self, seen: Seen) -> list[Edit]:
-        self._planned, self._ending = {}, {}
+        self._planned, self._ending, self._put_aside = {}, {}, set()
         self._next_due = min((document["due"] - seen.now for document in seen.of("next")), default=None)
         if self._next_due is not None and self._next_due <= 0:
             self._next_due = 0
@@ -120,29 +130,14 @@ class Claiming:
 
     def _serve(self, number: int, seen: Seen, edits: list[Edit]) -> bool:
         """Serves one claim from the heads of its lanes; whether it has got all that it can."""
-        claim = self._claims[number]
         heads, is_all = self._merged(number, seen)
         for document in heads:
             if self._wanted[number] <= 0 or len(self._jobs) + len(self._planned) >= self._limit:
                 return True
-            if document["_id"] in self._planned or document["_id"] in self._ending:
-                continue
-            job = job_of(document)
-            if claim.id is not None and (
-                job.due > seen.now or (claim.tasks is not None and job.task not in claim.tasks)
-            ):
-                return True
-            if claim.tasks is not None and job.task not in claim.tasks:
-                self._passed += 1
-                aside = {"lane": f"{job.queue}\0{job.task}"}
-                edits.append(edited(document, self._token, aside))
-            elif job.expires is not None and job.expires <= seen.now:
-                self._ending[job.id] = job
-                expired = reference.changed(job, Change(job.id, State.EXPIRED), seen.now)
-                edits.append(edit_of(document, expired, seen.now, self._token))
-            elif self._has_room_for(job):
-                self._take(number, document, job, seen.now, edits)
-            else:
+            if document["_id"] in self._put_aside:
+                return False  # By a claim before this one: it is looked at again where it stands then.
+            is_met = document["_id"] in self._planned or document["_id"] in self._ending
+            if not is_met and not self._meets(number, document, seen.now, edits):
                 return True
         if is_all:
             return True
@@ -150,6 +145,24 @@ class Claiming:
             self._stopped = self.is_done = True
         self._page = _BUDGET
         return False
+
+    def _meets(self, number: int, document: Document, now: Instant, edits: list[Edit]) -> bool:
+        """Takes a job, expires it or puts it aside; False where the claim ends with it."""
+        claim, job = self._claims[number], job_of(document)
+        is_wanted = claim.tasks is None or job.task in claim.tasks
+        if claim.id is not None and (job.due > now or not is_wanted):
+            return False
+        if not is_wanted:
+            edits.append(self._aside(document, f"{job.queue}\0{job.task}"))
+        elif job.expires is not None and job.expires <= now:
+            self._ending[job.id] = job
+            expired = reference.changed(job, Change(job.id, State.EXPIRED), now)
+            edits.append(edit_of({**document, "payload": job.payload}, expired, now, self._token))
+        elif self._has_room_for(document, job):
+            self._take(number, document, job, now, edits)
+        else:
+            return False
+        return True
 
     def _merged(self, number: int, seen: Seen) -> tuple[list[Document], bool]:
         """The heads of all lanes of a claim in order, as far as each is known; and whether that is all there is."""
@@ -159,9 +172,16 @@ class Claiming:
         is_all = all(len(part) < self._page for part in parts) or self._claims[number].id is not None
         return heads if is_all else heads[: self._page], is_all
 
-    def _has_room_for(self, job: StoredJob) -> bool:
+    def _aside(self, document: Document, lane: str) -> Edit:
+        self._passed += 1
+        self._put_aside.add(document["_id"])
+        if self._lanes is not None and lane not in self._lanes:
+            self._lanes.append(lane)
+        return edited(document, self._token, {"lane": lane})
+
+    def _has_room_for(self, document: Document, job: StoredJob) -> bool:
         is_first = not self._jobs and not self._planned
-        return is_first or self._max_bytes is None or self._bytes + len(job.payload) <= self._max_bytes
+        return is_first or self._max_bytes is None or self._bytes + _size(document, job) <= self._max_bytes
 
     def _take(self, number: int, document: Document, job: StoredJob, now: Instant, edits: list[Edit]) -> None:
         taken = reference.taken(job, self._holder, now, reserve=self._claims[number].reserve)
@@ -171,24 +191,36 @@ class Claiming:
         freed = ("unique_held", "unique_slot") if taken.unique_held != job.unique_held else ()
         removed = (*(name for name in ("lane", "later") if name in document), *freed)
         edits.append(edited(document, self._token, values, removed))
-        self._planned[job.id] = (number, taken)
+        self._planned[job.id] = (number, taken, _size(document, job))
         self._wanted[number] -= 1
-        self._bytes += len(job.payload)
+        self._bytes += _size(document, job)
 
     def hears(self, landed: set[str]) -> None:
-        for identity, (number, job) in self._planned.items():
+        for identity, (number, job, size) in self._planned.items():
             if identity in landed:
                 self._jobs[identity] = job
+                self._large |= {identity} if size >= _LARGE else set()
             else:  # Another took it: the claim goes on with the next.
                 self._wanted[number] += 1
-                self._bytes -= len(job.payload)
+                self._bytes -= size
                 self._at = min(self._at, number)
         self._expired |= {identity: job for identity, job in self._ending.items() if identity in landed}
         self.is_done |= self._at == len(self._claims) and self._lanes is not None
 
     def finish(self) -> None:
-        """Marks those of the expired jobs that others wait for."""
+        """Brings large payloads, and marks those of the expired jobs that others wait for."""
         mark_releases(self._rounds, list(self._expired.values()))
+        if self._large:
+            these = {"_id": {"$in": sorted(self._large)}}
+            with self._rounds.errors():
+                for document in self._rounds.collections.jobs.find(these, {"payload": 1}):
+                    identity = document["_id"]
+                    self._jobs[identity] = replace(self._jobs[identity], payload=document["payload"])
+
+
+def _size(document: Document, job: StoredJob) -> int:
+    """How many bytes the payload has; if it is large, about so many."""
+    return len(job.payload) if "payload" in document else int(document["size"])
 
 
 def _lanes_aside(queue: str) -> Pipeline:

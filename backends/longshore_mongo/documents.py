@@ -18,8 +18,8 @@ WITHOUT_BODY: Final = dict.fromkeys(BODY, 0)
 UNREAD: Final[Any] = object()
 """What stands in a job for a body that was not read: as it is the same before and after, nobody writes it."""
 
-_DERIVED: Final = ("birth", "revision", "trace", "condemned", "lane", "later", "unique_slot", "heralds", "part")
-_OWN: Final = {"birth", "revision", "trace", "condemned", "heralds", "part"}
+_DERIVED: Final = ("birth", "revision", "trace", "condemned", "lane", "later", "unique_slot", "heralds", "part", "size")
+_OWN: Final = {"birth", "revision", "trace", "condemned", "heralds", "part", "size"}
 """What no job has, and no change of a job concerns."""
 
 _FIELDS: Final = fields(StoredJob)
@@ -28,6 +28,7 @@ _NAMES: Final = tuple(field.name for field in _FIELDS if field.name not in {"id"
 _STATES: Final = {int(member): member for member in State}
 _SCOPES: Final = {int(member): member for member in UniqueScope}
 _IF_PARENT_FAILS: Final = {int(member): member for member in IfParentFails}
+_INSTANTS: Final = {"created", "due", "started", "ended", "expires", "unique_until"}
 _notes: Final = json.Decoder(dict[str, Any]).decode
 _SHOWN: Final = 1_000
 
@@ -88,6 +89,8 @@ def job_of(document: Mapping[str, Any]) -> StoredJob:
 def _job(values: Document) -> StoredJob:
     values["id"] = values.pop("_id")
     values["state"] = _STATES[values["state"]]
+    for name in _INSTANTS & values.keys():
+        values[name] = int(values[name])  # A number of 64 bits comes as a type of pymongo's own.
     for name, members in (("unique_scope", _SCOPES), ("if_parent_fails", _IF_PARENT_FAILS)):
         if name in values:
             values[name] = members[values[name]]

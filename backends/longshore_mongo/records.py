@@ -58,7 +58,7 @@ class Records:
                         raise
                     requests = [requests[problem["index"]] for problem in error.details["writeErrors"]]
             found = records.find({"_id": {"$in": ids}, "trace.token": mine}, {"trace.$": 1}, session=session)
-            versions = {document["_id"]: document["trace"][0]["version"] for document in found}
+            versions = {document["_id"]: int(document["trace"][0]["version"]) for document in found}
         return [versions.get(identity) for identity in ids]
 
     def _request(self, write: Write, mine: bytes) -> UpdateOne:
@@ -97,7 +97,8 @@ def _id(write: Write) -> str:
 
 def _record(kind: str, document: Document) -> Record:
     key = document["_id"].partition("\0")[2]
-    return Record(kind, key, document["value"], document["version"], document.get("expires"))
+    expires = document.get("expires")
+    return Record(kind, key, document["value"], int(document["version"]), None if expires is None else int(expires))
 
 
 def following(prefix: str) -> str:

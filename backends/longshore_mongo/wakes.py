@@ -19,8 +19,8 @@ _PAUSE: Final = 0.2
 """Seconds between attempts to reach a server that has gone."""
 _PATIENCE: Final = 10.0
 """Seconds within which a server begins to pass on what happens."""
-_AWAIT: Final = 250
-"""Milliseconds for which the server keeps a question open: so soon a closed listener's thread ends."""
+_AWAIT: Final = 1_000
+"""Milliseconds for which the server keeps a question open; so soon the thread of who was closed ends."""
 _BUSY: Final = 0.01
 _IDLE: Final = 1.0
 """Seconds between two looks of those who poll: while something happens, and when nothing has happened for long."""
@@ -84,10 +84,8 @@ class Ears:
             self._ears.discard(ear)
 
     def close(self) -> None:
-        """Ends the thread; listeners hear nothing any more."""
+        """Listeners hear nothing any more; the thread ends when the server has answered what it was asked last."""
         self._closed.set()
-        if self._thread is not None and self.is_of_this_process():
-            self._thread.join()
 
     def _hear(self) -> None:
         while not self._closed.is_set():

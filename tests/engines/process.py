@@ -34,10 +34,6 @@ rm -rf -- "$2"
 """
 
 
-MEMORY = Path("/dev/shm")
-ROOM = 4 * 1024**3
-
-
 class ServerFailed(Exception):
     """A server did not come up: its own last words are in the message."""
 
@@ -47,7 +43,7 @@ class LocalServer:
 
     def __init__(self, recipe: Recipe, origin: Origin) -> None:
         self._recipe = recipe
-        self._directory = Path(tempfile.mkdtemp(prefix="longshore-server-", dir=_parent(recipe)))
+        self._directory = Path(tempfile.mkdtemp(prefix="longshore-server-"))
         self._data = self._directory / "data"
         self._account = _account(recipe)
         self._process: subprocess.Popen[bytes] | None = None
@@ -224,12 +220,6 @@ def _start_keeper(recipe: Recipe, directory: Path) -> subprocess.Popen[bytes]:
     return subprocess.Popen(
         ["sh", "-c", KEEPER, "keeper", signal_name, str(directory)], stdin=subprocess.PIPE, start_new_session=True
     )
-
-
-def _parent(recipe: Recipe) -> Path | None:
-    """Memory where there is plenty, for a server that makes many files, each dear on a disk; it outlives a kill."""
-    in_memory = recipe.makes_many_files and MEMORY.is_dir() and shutil.disk_usage(MEMORY).free > ROOM
-    return MEMORY if in_memory else None
 
 
 def _account(recipe: Recipe) -> dict[str, Any]:

@@ -36,7 +36,6 @@ class Recipe(Protocol):
     wheel: Wheel
     image: Image
     refuses_root: bool
-    makes_many_files: bool
     stop_signal: signal.Signals
     abort_signal: signal.Signals
 
@@ -69,7 +68,6 @@ class Postgres:
     )
     image = Image(name="postgres:18", port=5432, environment={"POSTGRES_HOST_AUTH_METHOD": "trust"}, command=[])
     refuses_root = True
-    makes_many_files = False
     stop_signal: signal.Signals = signal.SIGINT  # PostgreSQL's fast shutdown; SIGTERM would wait for clients
     abort_signal: signal.Signals = signal.SIGQUIT  # ends its children and gives its shared memory back
 
@@ -118,7 +116,6 @@ class Redis:
         command=["redis-server", "--appendonly", "yes", "--appendfsync", "always"],
     )
     refuses_root = False
-    makes_many_files = False
     stop_signal: signal.Signals = signal.SIGTERM
     abort_signal: signal.Signals = signal.SIGKILL
 
@@ -158,7 +155,6 @@ class Mongo:
     )
     image = Image(name="mongo:6", port=27017, environment={}, command=["mongod", "--replSet", "longshore"])
     refuses_root = False
-    makes_many_files = True
     stop_signal: signal.Signals = signal.SIGTERM
     abort_signal: signal.Signals = signal.SIGKILL
 
