@@ -1,8 +1,9 @@
-"""Measure SQLite's limit, Longshore and its peers, and write what was found to ``benchmarks/RESULTS.md``."""
+"""Measure a store's limit, Longshore and its peers, and write what was found to ``benchmarks/RESULTS.md``."""
 
 import argparse
 import sys
 import tempfile
+from dataclasses import replace
 from pathlib import Path
 
 from benchmarks.machine import facts, strain
@@ -10,25 +11,24 @@ from benchmarks.programs import ADDRESSES
 from benchmarks.report import page
 from benchmarks.run import QUICK, THOROUGH, run
 
-RESULTS = Path(__file__).parent / "RESULTS.md"
+RESULTS = {"sqlite": Path(__file__).parent / "RESULTS.md", "redis": Path(__file__).parent / "RESULTS-redis.md"}
 
 
 def _parser() -> argparse.ArgumentParser:
     options = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
+    options.add_argument("--store", choices=ADDRESSES, default="sqlite")
     options.add_argument("--quick", action="store_true", help="a tenth of the jobs, one round, in under 40 seconds")
-    options.add_argument("--only", type=_names, default=list(ADDRESSES), help=f"some of {','.join(ADDRESSES)}")
+    options.add_argument("--only", type=lambda text: text.split(","), help="some programs of the store, with commas")
+    options.add_argument(
+        "--backlog-rounds", type=int, default=1, help="how often to drain with a backlog, 1 if not given"
+    )
     options.add_argument("--disk", type=Path, default=_real_disk(), help="directory on the disk to measure")
     options.add_argument(
-        "--output", type=Path, help="where to write the page; a whole run writes RESULTS.md, any other prints it"
+        "--output",
+        type=Path,
+        help="where to write the page; a whole run writes RESULTS.md or RESULTS-redis.md, any other prints it",
     )
     return options
-
-
-def _names(text: str) -> list[str]:
-    chosen = text.split(",")
-    if unknown := set(chosen) - set(ADDRESSES):
-        raise argparse.ArgumentTypeError(f"expected some of {', '.join(ADDRESSES)}, came {', '.join(sorted(unknown))}")
-    return chosen
 
 
 def _real_disk() -> Path:
@@ -43,17 +43,22 @@ def _say(line: str) -> None:
 
 def main() -> None:
     """Measure what was asked for, and write or print the page."""
-    arguments = _parser().parse_args()
-    known, before = facts(), strain(arguments.disk)
-    effort = QUICK if arguments.quick else THOROUGH
-    results = run(arguments.only, effort, arguments.disk, _say)
+    parser = _parser()
+    arguments = parser.parse_args()
+    store, programs = arguments.store, ADDRESSES[arguments.store]
+    names = arguments.only or list(programs)
+    if unknown := set(names) - set(programs):
+        parser.error(f"expected some of {', '.join(programs)}, came {', '.join(sorted(unknown))}")
+    known, before = facts(store), strain(arguments.disk)
+    effort = replace(QUICK if arguments.quick else THOROUGH, backlog_rounds=arguments.backlog_rounds)
+    results = run(store, names, effort, arguments.disk, _say)
     known |= {
         f"{name}, before and after": f"{value}, {after}"
         for (name, value), after in zip(before.items(), strain(arguments.disk).values(), strict=True)
     }
     text = page(results, known, effort)
-    whole = not arguments.quick and arguments.only == list(ADDRESSES)
-    output = arguments.output or (RESULTS if whole else None)
+    whole = not arguments.quick and names == list(programs)
+    output = arguments.output or (RESULTS[store] if whole else None)
     if output is None:
         print(text)
     else:

@@ -10,21 +10,25 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 from benchmarks.measure import scratch
+from benchmarks.servers import redis_version
 
 SYNCS = 300
 PAGE = b"\0" * 4096
-LIBRARIES = ("sqlalchemy", "huey", "persist-queue", "litequeue")
+LIBRARIES = {
+    "sqlite": ("sqlalchemy", "huey", "persist-queue", "litequeue"),
+    "redis": ("redis", "hiredis", "arq", "bullmq", "celery", "dramatiq", "huey", "rq", "saq", "taskiq", "taskiq-redis"),
+}
 
 
-def facts() -> dict[str, str]:
+def facts(store: str) -> dict[str, str]:
     """Name and value of what stays as it is during a run, in the order to print it."""
     return {
         "Date": f"{datetime.now(UTC):%Y-%m-%d}",
         "CPU": f"{os.cpu_count()} cores, {_processor()}",
         "System": f"{platform.system()} {platform.release()} {platform.machine()}",
         "Python": f"{platform.python_implementation()} {platform.python_version()}",
-        "SQLite": sqlite3.sqlite_version,
-        "Libraries": ", ".join(f"{name} {_version(name)}" for name in LIBRARIES),
+        **({"Redis": redis_version()} if store == "redis" else {"SQLite": sqlite3.sqlite_version}),
+        "Libraries": ", ".join(f"{name} {_version(name)}" for name in LIBRARIES[store]),
     }
 
 

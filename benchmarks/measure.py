@@ -1,6 +1,6 @@
 """Run one phase of one program in a process of its own, and bring back what it cost.
 
-The child, ``python -m benchmarks.measure PROGRAM PHASE …``, prints one line of JSON.
+The child, ``python -m benchmarks.measure STORE PROGRAM PHASE …``, prints one line of JSON.
 """
 
 import argparse
@@ -15,6 +15,7 @@ from pathlib import Path
 
 from benchmarks.footprint import peak_megabytes
 from benchmarks.programs import load
+from benchmarks.servers import serving
 from benchmarks.stage import Stage
 
 ROOT = Path(__file__).parent.parent
@@ -47,10 +48,10 @@ def scratch(parent: Path) -> Iterator[Path]:
         yield Path(directory)
 
 
-def measured(program: str, phase: str, *, jobs: int, warm_up: int, backlog: int, disk: Path) -> Sample:
+def measured(store: str, program: str, phase: str, *, jobs: int, warm_up: int, backlog: int, disk: Path) -> Sample:
     """Run one phase in a fresh process, on a fresh store below ``disk``."""
-    with scratch(disk) as directory:
-        command = [sys.executable, "-m", "benchmarks.measure", program, phase, "--directory", str(directory)]
+    with scratch(disk) as directory, serving(store, directory):
+        command = [sys.executable, "-m", "benchmarks.measure", store, program, phase, "--directory", str(directory)]
         command += ["--jobs", str(jobs), "--warm-up", str(warm_up), "--backlog", str(backlog)]
         answer = subprocess.run(
             command, cwd=ROOT, stdout=subprocess.PIPE, check=True, text=True, timeout=PATIENCE_SECONDS
@@ -63,7 +64,7 @@ def sample_of(arguments: argparse.Namespace) -> Sample:
     stage = Stage(
         directory=arguments.directory, jobs=arguments.jobs, warm_up=arguments.warm_up, backlog=arguments.backlog
     )
-    load(arguments.program).phases[arguments.phase].run(stage)
+    load(arguments.store, arguments.program).phases[arguments.phase].run(stage)
     if stage.reading is None:
         raise RuntimeError(f"{arguments.program}, {arguments.phase}: expected one timed stretch, came none")
     reading = stage.reading
@@ -73,6 +74,7 @@ def sample_of(arguments: argparse.Namespace) -> Sample:
 def main() -> None:
     """Measure what the command line names, and print the sample as a line of JSON."""
     parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("store")
     parser.add_argument("program")
     parser.add_argument("phase")
     parser.add_argument("--directory", type=Path, required=True)

@@ -1,8 +1,8 @@
 """How long an idle worker in another process takes to begin a job, and what its idling costs.
 
 The job's argument is the monotonic clock just before ``enqueue``, or at the time when the job is due; the worker,
-``python -m benchmarks.pick_up PROGRAM --directory …``, subtracts it from the clock when the job's body begins, and
-prints the nanoseconds between.
+``python -m benchmarks.pick_up STORE PROGRAM --directory …``, subtracts it from the clock when the job's body begins,
+and prints the nanoseconds between.
 """
 
 import argparse
@@ -20,6 +20,7 @@ from typing import IO
 from benchmarks.footprint import cpu_seconds, peak_megabytes
 from benchmarks.measure import ROOT, scratch
 from benchmarks.programs import LATER_SECONDS, PickUp, load
+from benchmarks.servers import serving
 
 WARM_UP = 20
 PATIENCE_SECONDS = 20
@@ -37,11 +38,16 @@ class PickUpSample:
     megabytes: float
 
 
-def picked_up(program: str, *, jobs: int, idle_seconds: float, disk: Path) -> PickUpSample:
+def picked_up(store: str, program: str, *, jobs: int, idle_seconds: float, disk: Path) -> PickUpSample:
     """Start a worker, let it idle, then send it one job at a time."""
-    ends = load(program).pick_up
+    ends = load(store, program).pick_up
     assert ends is not None, f"{program} has no pick-up"
-    with scratch(disk) as directory, ends.producer(directory) as send, _worker(program, directory) as process:
+    with (
+        scratch(disk) as directory,
+        serving(store, directory),
+        ends.producer(directory) as send,
+        _worker(store, program, directory) as process,
+    ):
         assert process.stdout is not None
 
         def latency() -> float:
@@ -87,8 +93,8 @@ def _share_while_idle(process: int, seconds: float) -> float:
 
 
 @contextmanager
-def _worker(program: str, directory: Path) -> Iterator[subprocess.Popen[str]]:
-    command = [sys.executable, "-m", "benchmarks.pick_up", program, "--directory", str(directory)]
+def _worker(store: str, program: str, directory: Path) -> Iterator[subprocess.Popen[str]]:
+    command = [sys.executable, "-m", "benchmarks.pick_up", store, program, "--directory", str(directory)]
     with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True) as process:
         try:
             yield process
@@ -107,10 +113,11 @@ def _began(sent: int) -> None:
 def main() -> None:
     """Be the worker, until somebody ends this process."""
     parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("store")
     parser.add_argument("program")
     parser.add_argument("--directory", type=Path, required=True)
     arguments = parser.parse_args()
-    ends: PickUp | None = load(arguments.program).pick_up
+    ends: PickUp | None = load(arguments.store, arguments.program).pick_up
     if ends is None:
         parser.error(f"{arguments.program} has no pick-up")
     ends.serve(arguments.directory, _began)

@@ -60,21 +60,36 @@ class Program:
 
 
 ADDRESSES = {
-    "limit": "benchmarks.limits.sqlite:LIMIT",
-    "longshore": "benchmarks.longshore_sqlite:LONGSHORE",
-    "huey": "benchmarks.peers.huey_sqlite:HUEY",
-    "huey-results": "benchmarks.peers.huey_sqlite:HUEY_WITH_RESULTS",
-    "persist-queue": "benchmarks.peers.persist_queue:ACK_QUEUE",
-    "persist-queue-single": "benchmarks.peers.persist_queue:SINGLE_CONSUMER_QUEUE",
-    "litequeue": "benchmarks.peers.lite_queue:LITE_QUEUE",
-    "litequeue-shipped": "benchmarks.peers.lite_queue:LITE_QUEUE_AS_SHIPPED",
+    "sqlite": {
+        "limit": "benchmarks.limits.sqlite:LIMIT",
+        "longshore": "benchmarks.longshore_program:ON_SQLITE",
+        "huey": "benchmarks.peers.huey_sqlite:HUEY",
+        "huey-results": "benchmarks.peers.huey_sqlite:HUEY_WITH_RESULTS",
+        "persist-queue": "benchmarks.peers.persist_queue:ACK_QUEUE",
+        "persist-queue-single": "benchmarks.peers.persist_queue:SINGLE_CONSUMER_QUEUE",
+        "litequeue": "benchmarks.peers.lite_queue:LITE_QUEUE",
+        "litequeue-shipped": "benchmarks.peers.lite_queue:LITE_QUEUE_AS_SHIPPED",
+    },
+    "redis": {
+        "limit": "benchmarks.limits.redis_limit:LIMIT",
+        "longshore": "benchmarks.longshore_program:ON_REDIS",
+        "arq": "benchmarks.peers.arq_redis:ARQ",
+        "bullmq": "benchmarks.peers.bullmq_redis:BULLMQ",
+        "celery": "benchmarks.peers.celery_redis:CELERY",
+        "dramatiq": "benchmarks.peers.dramatiq_redis:DRAMATIQ",
+        "huey": "benchmarks.peers.huey_redis:HUEY",
+        "rq": "benchmarks.peers.rq_redis:RQ",
+        "saq": "benchmarks.peers.saq_redis:SAQ",
+        "taskiq": "benchmarks.peers.taskiq_redis_streams:TASKIQ",
+    },
 }
-PEERS = tuple(name for name in ADDRESSES if name not in ("limit", "longshore"))
+"""Where the programs of each store live."""
+NO_PEERS = ("limit", "longshore")
 
 
-def load(name: str) -> Program:
+def load(store: str, name: str) -> Program:
     """Import one program and nothing of the others, so that its memory is its own."""
-    module, attribute = ADDRESSES[name].split(":")
+    module, attribute = ADDRESSES[store][name].split(":")
     program = getattr(import_module(module), attribute)
     assert isinstance(program, Program)
     return program

@@ -9,11 +9,29 @@ from benchmarks.programs import DRAIN, DRAIN_BACKLOG, ENQUEUE_BULK, ENQUEUE_ONE,
 from benchmarks.run import Effort, Results
 
 NOTHING = "-"
+TITLES = {"sqlite": "SQLite", "redis": "Redis"}
+SETTINGS = {
+    "sqlite": """on a database of its own on a disk. Unless its row says otherwise a program commits with WAL and
+`synchronous=FULL`.""",
+    "redis": """on a server of its own with `appendonly yes` and `appendfsync everysec`, reached by TCP on the
+loopback. CPU is that of the programs; the server has its own.""",
+}
+POLLING = {
+    "sqlite": """Peers have no wake-up between processes; they poll here every millisecond, and the idle column says
+what that costs.
+""",
+    "redis": "",
+}
 
 
 def page(results: Results, facts: Mapping[str, str], effort: Effort) -> str:
     """The whole page."""
-    sections = [_introduction(facts, effort), _missing(results), _goal_table(results), _own_time(results)]
+    sections = [
+        _introduction(results.store, facts, effort),
+        _missing(results),
+        _goal_table(results),
+        _own_time(results),
+    ]
     sections += [_speeds(results, effort), _pick_ups(results), _promises(results), _rounds(results)]
     return "\n\n".join(section for section in sections if section) + "\n"
 
@@ -27,17 +45,18 @@ def _number(value: float | None, form: str = ",.0f") -> str:
     return NOTHING if value is None else format(value, form)
 
 
-def _introduction(facts: Mapping[str, str], effort: Effort) -> str:
-    return f"""# Benchmark results: SQLite
+def _introduction(store: str, facts: Mapping[str, str], effort: Effort) -> str:
+    return f"""# Benchmark results: {TITLES[store]}
 
-Written by `python -m benchmarks`; repeat it with `make bench`. Every figure comes from that one run.
+Written by `python -m benchmarks --store {store}`; repeat it with `make bench ARGS="--store {store}"`. Every figure
+comes from that one run.
 
 {_table(["Machine", ""], facts.items())}
 
-Each phase of each program runs in a process of its own, on a database of its own on a disk, after a warm-up of
-{effort.warm_up:,} no-op jobs with one integer argument. The programs take turns; figures are medians over the
-rounds ({effort.rounds}; with a backlog 1), which stand at the end. CPU is user and system time of all threads of the
-process. Unless its row says otherwise a program commits with WAL and `synchronous=FULL`."""
+Each phase of each program runs after a warm-up of {effort.warm_up:,} no-op jobs with one integer argument. The programs
+take turns; figures are medians over the rounds ({effort.rounds}; with a backlog {effort.backlog_rounds}), which stand
+at the end. CPU is user and system time of all threads of the process. Each runs in a process of its own,
+{SETTINGS[store]}"""
 
 
 def _missing(results: Results) -> str:
@@ -100,8 +119,8 @@ def _pick_ups(results: Results) -> str:
     heads = ["", "p50 ms", "p99 ms", "idle, of one CPU", "worker's peak MB"]
     return f"""## Pick-up from another process
 
-From just before the enqueue in one process until the job's body begins in an idle worker of another. Peers have no
-wake-up between processes; they poll here every millisecond, and the idle column says what that costs.
+From just before the enqueue in one process until the job's body begins in an idle worker of another.
+{POLLING[results.store]}
 
 {_table(heads, rows)}{_due_later(results)}"""
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from benchmarks.measure import Sample, measured
 from benchmarks.pick_up import PickUpSample, picked_up
-from benchmarks.programs import DRAIN_BACKLOG, PEERS, PHASES, Program, load
+from benchmarks.programs import DRAIN_BACKLOG, NO_PEERS, PHASES, Program, load
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -20,6 +20,7 @@ class Effort:
     share: float
     warm_up: int
     backlog: int
+    backlog_rounds: int
     pick_up_rounds: int
     pick_ups: int
     idle_seconds: float
@@ -29,15 +30,25 @@ class Effort:
 
 
 THOROUGH = Effort(
-    rounds=5, share=0.6, warm_up=1_000, backlog=1_000_000, pick_up_rounds=2, pick_ups=100, idle_seconds=2.0
+    rounds=5,
+    share=0.6,
+    warm_up=1_000,
+    backlog=1_000_000,
+    backlog_rounds=1,
+    pick_up_rounds=2,
+    pick_ups=100,
+    idle_seconds=2.0,
 )
-QUICK = Effort(rounds=1, share=0.1, warm_up=200, backlog=20_000, pick_up_rounds=1, pick_ups=25, idle_seconds=0.3)
+QUICK = Effort(
+    rounds=1, share=0.1, warm_up=200, backlog=20_000, backlog_rounds=1, pick_up_rounds=1, pick_ups=25, idle_seconds=0.3
+)
 
 
 @dataclass(kw_only=True)
 class Results:
     """Every sample taken, and why a program that was asked for is missing."""
 
+    store: str
     programs: dict[str, Program] = field(default_factory=dict)
     missing: dict[str, str] = field(default_factory=dict)
     samples: defaultdict[tuple[str, str], list[Sample]] = field(default_factory=lambda: defaultdict(list))
@@ -64,8 +75,8 @@ class Results:
         """Title and jobs per second of the fastest peer that keeps what a job queue has to keep."""
         found = [
             (speed, self.programs[name].title)
-            for name in PEERS
-            if name in self.programs and self.programs[name].comparable and (speed := self.speed(name, phase))
+            for name in self.programs.keys() - set(NO_PEERS)
+            if self.programs[name].comparable and (speed := self.speed(name, phase))
         ]
         speed, title = max(found, default=(None, ""))
         return title, speed
@@ -79,18 +90,18 @@ class Results:
         return sorted(late for sample in self.pick_ups[program] for late in sample.later)
 
 
-def run(names: Iterable[str], effort: Effort, disk: Path, say: Callable[[str], None]) -> Results:
+def run(store: str, names: Iterable[str], effort: Effort, disk: Path, say: Callable[[str], None]) -> Results:
     """Measure; within a phase the programs take turns, so that a slow minute hits all of them alike."""
-    results = Results()
+    results = Results(store=store)
     for name in names:
         try:
-            results.programs[name] = load(name)
+            results.programs[name] = load(store, name)
         except ImportError as error:
             results.missing[name] = f"{error.name} cannot be imported"
             say(f"{name}: left out, {error}")
     for phase in PHASES:
         # The backlog takes longer to fill than to measure.
-        for _ in range(1 if phase == DRAIN_BACKLOG else effort.rounds):
+        for _ in range(effort.backlog_rounds if phase == DRAIN_BACKLOG else effort.rounds):
             _measure_each(results, phase, effort, disk, say)
     for _ in range(effort.pick_up_rounds):
         _pick_up_each(results, effort, disk, say)
@@ -102,6 +113,7 @@ def _measure_each(results: Results, phase: str, effort: Effort, disk: Path, say:
         if phase not in program.phases:
             continue
         sample = measured(
+            results.store,
             name,
             phase,
             jobs=effort.jobs(program.phases[phase].jobs),
@@ -117,7 +129,7 @@ def _pick_up_each(results: Results, effort: Effort, disk: Path, say: Callable[[s
     for name, program in results.programs.items():
         if program.pick_up is None:
             continue
-        sample = picked_up(name, jobs=effort.pick_ups, idle_seconds=effort.idle_seconds, disk=disk)
+        sample = picked_up(results.store, name, jobs=effort.pick_ups, idle_seconds=effort.idle_seconds, disk=disk)
         results.pick_ups[name].append(sample)
         middle = statistics.median(sample.latencies)
         say(f"pick-up, {name}: p50 {middle:.2f} ms, idle at {sample.idle_share:.2%} of a CPU")

@@ -1,7 +1,8 @@
-"""Longshore on SQLite, through nothing but its public interface."""
+"""Longshore, through nothing but its public interface."""
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 
 from benchmarks.programs import (
@@ -16,6 +17,7 @@ from benchmarks.programs import (
     Program,
     Send,
 )
+from benchmarks.servers import url_in
 from benchmarks.stage import Stage
 from longshore import Longshore, Task
 
@@ -23,8 +25,11 @@ BULK = 1_000
 SLOTS = 10
 
 
-def _opened(directory: Path) -> Longshore:
-    return Longshore(f"sqlite:///{directory / 'longshore.db'}")
+UrlOf = Callable[[Path], str]
+
+
+def _file_in(directory: Path) -> str:
+    return f"sqlite:///{directory / 'longshore.db'}"
 
 
 def _noop_of(app: Longshore, observe: Callable[[int], object]) -> Task[[int], int]:
@@ -41,8 +46,8 @@ def _enqueue_by_thousands(app: Longshore, noop: Task[[int], int], first: int, co
         app.enqueue_many([noop.call(number) for number in range(start, min(start + BULK, first + count))])
 
 
-def _enqueue_one(stage: Stage) -> None:
-    with _opened(stage.directory) as app:
+def _enqueue_one(url_of: UrlOf, stage: Stage) -> None:
+    with Longshore(url_of(stage.directory)) as app:
         noop = _noop_of(app, lambda number: None)
         for number in range(stage.warm_up):
             noop.enqueue(number)
@@ -51,27 +56,27 @@ def _enqueue_one(stage: Stage) -> None:
                 noop.enqueue(number)
 
 
-def _enqueue_bulk(stage: Stage) -> None:
-    with _opened(stage.directory) as app:
+def _enqueue_bulk(url_of: UrlOf, stage: Stage) -> None:
+    with Longshore(url_of(stage.directory)) as app:
         noop = _noop_of(app, lambda number: None)
         _enqueue_by_thousands(app, noop, 0, stage.warm_up)
         with stage.timed():
             _enqueue_by_thousands(app, noop, stage.warm_up, stage.jobs)
 
 
-def drain(stage: Stage) -> None:
+def drain(url_of: UrlOf, stage: Stage) -> None:
     """Drain until the queue is empty; the watch runs until the worker has stored everything and returned."""
-    with _opened(stage.directory) as app:
+    with Longshore(url_of(stage.directory)) as app:
         noop = _noop_of(app, lambda number: stage.begin() if number == stage.warm_up else None)
         _enqueue_by_thousands(app, noop, 0, stage.warm_up + stage.jobs)
         app.worker(queues=["default"], slots=SLOTS).run(until_empty=True)
         stage.end()
 
 
-def drain_with_backlog(stage: Stage) -> None:
+def drain_with_backlog(url_of: UrlOf, stage: Stage) -> None:
     """Drain the first jobs of many, up to the last of them beginning; what waits behind stays."""
     last = stage.warm_up + stage.jobs - 1
-    with _opened(stage.directory) as app:
+    with Longshore(url_of(stage.directory)) as app:
 
         def observe(number: int) -> None:
             if number == stage.warm_up:
@@ -86,32 +91,47 @@ def drain_with_backlog(stage: Stage) -> None:
         worker.run()
 
 
-def _serve(directory: Path, began: Began) -> None:
-    with _opened(directory) as app:
+def _serve(url_of: UrlOf, directory: Path, began: Began) -> None:
+    with Longshore(url_of(directory)) as app:
         _noop_of(app, began)
         app.worker(queues=["default"], slots=SLOTS).run()
 
 
 @contextmanager
-def _producer(directory: Path) -> Iterator[Send]:
-    with _opened(directory) as app:
+def _producer(url_of: UrlOf, directory: Path) -> Iterator[Send]:
+    with Longshore(url_of(directory)) as app:
         yield _noop_of(app, lambda number: None).enqueue
 
 
 @contextmanager
-def _later_producer(directory: Path) -> Iterator[Send]:
-    with _opened(directory) as app:
+def _later_producer(url_of: UrlOf, directory: Path) -> Iterator[Send]:
+    with Longshore(url_of(directory)) as app:
         yield _noop_of(app, lambda number: None).options(delay=LATER_SECONDS).enqueue
 
 
-LONGSHORE = Program(
-    title="Longshore",
-    promise="Durable and at least once, runs fenced by holder and generation, results kept, leases, retries.",
-    phases={
-        ENQUEUE_ONE: Phase(run=_enqueue_one, jobs=4_000),
-        ENQUEUE_BULK: Phase(run=_enqueue_bulk, jobs=50_000),
-        DRAIN: Phase(run=drain, jobs=30_000),
-        DRAIN_BACKLOG: Phase(run=drain_with_backlog, jobs=30_000),
-    },
-    pick_up=PickUp(serve=_serve, producer=_producer, later=_later_producer),
+def _program(url_of: UrlOf, promise: str) -> Program:
+    return Program(
+        title="Longshore",
+        promise=promise,
+        phases={
+            ENQUEUE_ONE: Phase(run=partial(_enqueue_one, url_of), jobs=4_000),
+            ENQUEUE_BULK: Phase(run=partial(_enqueue_bulk, url_of), jobs=50_000),
+            DRAIN: Phase(run=partial(drain, url_of), jobs=30_000),
+            DRAIN_BACKLOG: Phase(run=partial(drain_with_backlog, url_of), jobs=30_000),
+        },
+        pick_up=PickUp(
+            serve=partial(_serve, url_of),
+            producer=partial(_producer, url_of),
+            later=partial(_later_producer, url_of),
+        ),
+    )
+
+
+ON_SQLITE = _program(
+    _file_in, "Durable and at least once, runs fenced by holder and generation, results kept, leases, retries."
+)
+ON_REDIS = _program(
+    url_in,
+    "At least once, runs fenced by holder and generation, results kept, leases, retries, exact order by priority and "
+    "time; as durable as the server's settings.",
 )
