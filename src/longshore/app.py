@@ -19,6 +19,7 @@ from longshore.contract import EVERY, By, Clock, Features, State, Where
 from longshore.declaring import Declaring
 from longshore.durations import Seconds
 from longshore.enqueuing import admission
+from longshore.enqueuing.after_commit import AfterCommit
 from longshore.enqueuing.storing import enqueue_each
 from longshore.enqueuing.workflows import Workflows
 from longshore.errors import InvalidValue, LongshoreError, UnknownTask
@@ -260,6 +261,22 @@ class Longshore(Declaring, Locking, Regulating, Scheduling, Workflows):
             lease: how long jobs stay reserved when this process dies.
         """
         return Fetch(self, queues or (DEFAULT_QUEUE,), limit=limit, wait=wait, tasks=tasks, lease=lease)
+
+    def after_commit(self, session: Any) -> AfterCommit:
+        """What enqueues once the application's own transaction has committed, and nothing if it is rolled back.
+
+        For stores without transactions, such as Redis; where there are some, ``tx=`` promises more. What is rolled back
+        to a savepoint takes its calls along. **A process that dies between the commit and the storing of the jobs loses
+        them**: the application's data is there, and its jobs are not. If the store does not answer in that moment,
+        `longshore.errors.NotEnqueued` is raised by the commit, which stands; Django logs it.
+
+        Args:
+            session: a ``Session`` or ``AsyncSession`` of SQLAlchemy's, or Django's ``connection``.
+
+        Raises:
+            InvalidValue: nobody is told when this commits.
+        """
+        return AfterCommit(self, session, self._make_id)
 
     def transaction(self) -> AbstractContextManager[Any]:
         """A transaction of the store, to be given as ``tx``: commits at the end of the block, else rolls back."""

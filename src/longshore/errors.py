@@ -21,6 +21,7 @@
     │   ├── StoreMoved              its jobs have moved to another store
     │   └── Closed                  it was closed before
     ├── PartialInsert               some jobs of a bulk are stored, some are not
+    ├── NotEnqueued                 a transaction is committed, jobs that were to follow it are not stored
     ├── IdConflict                  another job is stored under this id
     ├── UniqueConflict              another job holds this unique key
     ├── IllegalMove                 a job in this state cannot do that
@@ -139,6 +140,21 @@ class PartialInsert(LongshoreError):
         )
         self.inserted = list(inserted)
         self.remaining = list(remaining)
+
+
+class NotEnqueued(LongshoreError):
+    """A transaction is committed, and jobs that were to follow it are not stored, or not for certain.
+
+    ``calls`` are those that are missing, each with its id: give them to `longshore.Longshore.enqueue_many`, as often as
+    it takes; none is stored twice.
+    """
+
+    def __init__(self, calls: Sequence[Any], why: BaseException) -> None:
+        super().__init__(
+            f"the transaction is committed, but {len(calls)} of the jobs that were to follow it are not stored: {why}; "
+            "give this error's `calls` to enqueue_many again: none can be stored twice"
+        )
+        self.calls = list(calls)
 
 
 class IdConflict(LongshoreError):

@@ -90,6 +90,15 @@ class Guard:
         """The store's clock."""
         return self._repeat(self.driver.now)
 
+    def check(self, jobs: Sequence[NewJob]) -> None:
+        """Refuses jobs that `insert` would refuse.
+
+        Raises:
+            InvalidValue, TooLarge: a job is not of the form that is needed.
+        """
+        for job in jobs:
+            self._check_job(job)
+
     def insert(self, jobs: Sequence[NewJob | StoredJob], *, tx: Any = None) -> list[Inserted]:
         """Inserts any number of jobs.
 

@@ -36,9 +36,9 @@ def enqueue(app: Gate, calls: Sequence[Call[Any]], make_id: Callable[[], str], *
         Refused, InvalidValue: a hook refused a call, or made it one that cannot be stored; nothing was stored.
         InvalidValue, PartialInsert: as by `enqueue_calls`.
     """
-    admitted = finish(_admitted(app, calls))
+    admitted = finish(admitting(app, calls))
     answers = enqueue_calls(app.store, admitted, make_id, tx=tx, given=calls)
-    finish(_told(app, admitted, answers))
+    finish(telling(app, admitted, answers))
     return answers
 
 
@@ -48,16 +48,16 @@ def admit(app: Gate, call: Call[Any]) -> Call[Any]:
     Raises:
         Refused, InvalidValue: as by `enqueue`.
     """
-    return finish(_admitted(app, [call]))[0]
+    return finish(admitting(app, [call]))[0]
 
 
 async def aenqueue(app: Gate, call: Call[Any]) -> str:
     """Stores a job for one call together with those that come at the same time, and gives its id."""
     check_call(call)
     check_alone(call)
-    (admitted,) = await afinish(_admitted(app, [call]))
+    (admitted,) = await afinish(admitting(app, [call]))
     identity = await app.awaiting.enqueue(admitted)
-    await afinish(_told(app, [admitted], [identity]))
+    await afinish(telling(app, [admitted], [identity]))
     return identity
 
 
@@ -67,18 +67,18 @@ async def aenqueue_many(
     """The same as `enqueue`; hooks run on this event loop, and ``tx`` is one of it."""
     import asyncio
 
-    admitted = await afinish(_admitted(app, calls))
+    admitted = await afinish(admitting(app, calls))
     store = await asyncio.to_thread(lambda: app.store)  # Which may have to be opened, and that takes its time.
     enqueued = partial(enqueue_calls, store, admitted, make_id, given=calls)
     if tx is None:
         answers = await asyncio.to_thread(enqueued)
     else:
         answers = await within(tx, lambda own: enqueued(tx=own))
-    await afinish(_told(app, admitted, answers))
+    await afinish(telling(app, admitted, answers))
     return answers
 
 
-def _admitted(app: Gate, calls: Sequence[Call[Any]]) -> Steps[Sequence[Call[Any]]]:
+def admitting(app: Gate, calls: Sequence[Call[Any]]) -> Steps[Sequence[Call[Any]]]:
     """The calls as hooks have left them."""
     if not (app.hooks.pre_enqueue or app.hooks.serialize):
         return calls
@@ -146,7 +146,8 @@ def _asked(hooks: Sequence[Callable[[Any], Any]], event: Enqueuing | Payload) ->
             ) from error
 
 
-def _told(app: Gate, calls: Iterable[Call[Any]], answers: Iterable[Answer]) -> Steps[None]:
+def telling(app: Gate, calls: Iterable[Call[Any]], answers: Iterable[Answer]) -> Steps[None]:
+    """Tells the application's hooks of the calls that have become jobs."""
     if not app.hooks.post_enqueue:
         return
     for call, answer in zip(calls, answers, strict=True):

@@ -205,6 +205,17 @@ class Plan:
         return list(done)
 
 
+def check_bonds(calls: Sequence[Call[Any]], jobs: Sequence[NewJob]) -> None:
+    """Refuses calls that cannot be tied as they ask for; see `Plan` and `callbacks_of`.
+
+    Raises:
+        InvalidValue: they cannot.
+    """
+    list(Plan(calls, jobs, calls).waves())
+    for call, job in zip(calls, jobs, strict=True):
+        callbacks_of(call, job)
+
+
 def check_alone(call: Call[Any]) -> None:
     """Refuses a call that is to be stored by itself and names other calls as parents.
 

@@ -9,7 +9,7 @@ from typing import Any, Final
 from longshore.calls.call import Call, digest_of, new_job
 from longshore.calls.unique import Rule
 from longshore.contract import Change, Fields, Inserted, Insertion, NewJob, Outcome, State, StoredJob, Where
-from longshore.enqueuing.bonding import BoundBulk, Enqueued
+from longshore.enqueuing.bonding import BoundBulk, Enqueued, check_bonds
 from longshore.errors import (
     IdConflict,
     InvalidValue,
@@ -54,6 +54,18 @@ def enqueue_calls(
         job.id if answer.outcome is Insertion.INSERTED else held.settle(call, job, answer)
         for call, job, answer in zip(calls, jobs, store.insert(jobs, tx=tx), strict=True)
     ]
+
+
+def check_calls(store: Guard, calls: Sequence[Call[Any]]) -> None:
+    """Refuses calls, each with its id, that could not be stored; see `enqueue_calls`.
+
+    Raises:
+        InvalidValue, TooLarge: one could not be.
+    """
+    jobs = [new_job(call, str(call.options.id), digest_of(call)) for call in calls]
+    store.check(jobs)
+    if any(call.options.bonds for call in calls):
+        check_bonds(calls, jobs)
 
 
 def enqueue_each(store: Guard, calls: Sequence[Call[Any]], make_id: Callable[[], str]) -> list[str | Exception]:
