@@ -20,11 +20,17 @@ from longshore_sql.statements import Cursor, given
 
 
 class Migration(NamedTuple):
-    """What leads from the version before to this one."""
+    """What leads from the version before to this one: statements, or indexes that are new in `Schema`.
+
+    Where many write at once, an index is built while they go on, and a process may die over it: so what builds indexes
+    does nothing else. Statements are to be such as need the tables for a moment only: a column without a value of its
+    own, an index that is left out.
+    """
 
     version: int
     readable_from: int
-    texts: Callable[[Schema, Dialect], Sequence[str]]
+    texts: Callable[[Schema, Dialect], Sequence[str]] | None = None
+    indexes: Sequence[str] = ()
 
 
 MIGRATIONS: Final[tuple[Migration, ...]] = ()
@@ -34,9 +40,20 @@ MIGRATIONS: Final[tuple[Migration, ...]] = ()
 class Versions:
     """The version of a stored schema."""
 
-    def __init__(self, schema: Schema, dialect: Dialect) -> None:
+    def __init__(
+        self,
+        schema: Schema,
+        dialect: Dialect,
+        *,
+        version: int = VERSION,
+        readable_from: int = READABLE_FROM,
+        migrations: Sequence[Migration] = MIGRATIONS,
+    ) -> None:
         self._schema = schema
         self._dialect = dialect
+        self._version = version
+        self._readable_from = readable_from
+        self._migrations = migrations
         meta = schema.meta
         self._read = dialect.compiled(select(meta.c.name, meta.c.value))
         self._write = dialect.compiled(dialect.replacing(meta).values(name=given("name"), value=given("value")))
@@ -52,14 +69,14 @@ class Versions:
     def judge(self, found: Mapping[str, int]) -> None:
         """Raises `SchemaError` where this code cannot work on a schema of which this is stored."""
         version, readable_from = found.get("version", 0), found.get("readable_from", 0)
-        if readable_from > VERSION:
+        if readable_from > self._version:
             raise SchemaError(
                 f"the tables {self._schema.namespace}_… are of version {version}, which needs Longshore's schema "
-                f"{readable_from} or newer; this one has {VERSION}: update the longshore package"
+                f"{readable_from} or newer; this one has {self._version}: update the longshore package"
             )
-        if version < VERSION:
+        if version < self._version:
             raise SchemaError(
-                f"the tables {self._schema.namespace}_… are of version {version}, expected {VERSION}: run migrate"
+                f"the tables {self._schema.namespace}_… are of version {version}, expected {self._version}: run migrate"
             )
 
     def create(self, cursor: Cursor) -> None:
@@ -69,16 +86,25 @@ class Versions:
         sequences = [CreateSequence(self._schema.versions)] if self._dialect.locks_rows else []
         for text in self._dialect.script([*sequences, *map(CreateTable, tables), *map(CreateIndex, indexes)]):
             cursor.execute(text)
-        self._store(cursor, version=VERSION, readable_from=READABLE_FROM, records=0)
+        self._store(cursor, version=self._version, readable_from=self._readable_from, records=0)
 
-    def upgrade(self, cursor: Cursor, migrations: Sequence[Migration] = MIGRATIONS) -> None:
-        """Takes the steps that the stored schema lacks."""
+    def lacking(self, cursor: Cursor) -> list[Migration]:
+        """The steps that the stored schema lacks."""
         version = dict(self._read.run(cursor).fetchall())["version"]
-        for migration in migrations:
-            if migration.version > version:
-                for text in migration.texts(self._schema, self._dialect):
-                    cursor.execute(text)
-                self._store(cursor, version=migration.version, readable_from=migration.readable_from)
+        return [migration for migration in self._migrations if migration.version > version]
+
+    def upgrade(self, cursor: Cursor) -> None:
+        """Takes all steps that the stored schema lacks, where nobody else can write meanwhile."""
+        for migration in self.lacking(cursor):
+            for text in self._dialect.script(CreateIndex(self._schema.index_named(name)) for name in migration.indexes):
+                cursor.execute(text)
+            self.record(cursor, migration)
+
+    def record(self, cursor: Cursor, migration: Migration) -> None:
+        """Executes the statements of a step, and stores that it was taken; its indexes are there."""
+        for text in migration.texts(self._schema, self._dialect) if migration.texts else ():
+            cursor.execute(text)
+        self._store(cursor, version=migration.version, readable_from=migration.readable_from)
 
     def _store(self, cursor: Cursor, **values: int) -> None:
         for name, value in values.items():

@@ -11,7 +11,6 @@ import psycopg
 import sqlalchemy
 from psycopg.pq import TransactionStatus
 from psycopg.rows import tuple_row
-from sqlalchemy.schema import CreateSchema
 
 from longshore.contract import Clock, Features, Instant, Limits, Listener, Sleeper
 from longshore.errors import Unavailable
@@ -22,6 +21,7 @@ from longshore_sql.locked_inserting import LockedInserting
 from longshore_sql.locked_records import LockedRecords
 from longshore_sql.postgres_dialect import PostgresDialect
 from longshore_sql.postgres_errors import REPEATABLE, Translated
+from longshore_sql.postgres_migrating import Migrating
 from longshore_sql.postgres_options import Options
 from longshore_sql.postgres_sources import ConnectionSource, EngineSource, PoolSource, Source, driver_connection, joined
 from longshore_sql.postgres_wakes import NOTIFY, Ears, Notifier, shortened
@@ -68,6 +68,7 @@ class PostgresDriver(SQLDriver):
         self._notifier = Notifier(source.opened, channel)
         self._ears = Ears(source.opened, channel)
         self._channel = channel
+        self._patience = options.lock_timeout
         meta = self._dialect.name(self._schema.meta)
         self._opening = ", ".join([_CLOCK, *(f"(SELECT value FROM {meta} WHERE name = '{name}')" for name in _JUDGED)])
         with self._translated, source.lent() as connection:
@@ -98,20 +99,9 @@ class PostgresDriver(SQLDriver):
         self._source.close()
 
     def migrate(self) -> None:
-        with self._translated, self._source.lent() as connection:
-            cursor = connection.cursor(row_factory=tuple_row)
-            with self._between(cursor, "BEGIN"):
-                # Whoever else migrates waits here, and then finds all done.
-                cursor.execute("SELECT pg_advisory_xact_lock(hashtext(%s))", (f"longshore {self._channel}",))
-                if self._schema.metadata.schema is not None:
-                    for text in self._dialect.script([CreateSchema(self._schema.metadata.schema, if_not_exists=True)]):
-                        cursor.execute(text)
-                cursor.execute("SELECT to_regclass(%s)", (self._dialect.name(self._schema.meta),))
-                if cursor.fetchall() == [(None,)]:
-                    self._versions.create(cursor)
-                else:
-                    self._versions.upgrade(cursor)
-                self._versions.check(cursor)
+        name, patience = f"longshore {self._channel}", self._patience
+        with self._translated:
+            Migrating(self._source, self._schema, self._dialect, self._versions, name, patience).migrate()
 
     def now(self) -> Instant:
         if self._clock is not None:

@@ -100,6 +100,11 @@ class Schema:
         """The full name of an index, or of anything else that the database names beside the tables."""
         return f"{self.namespace}_{name}"
 
+    def index_named(self, name: str) -> Index:
+        """An index by its short name."""
+        tables = self.metadata.tables.values()
+        return next(index for table in tables for index in table.indexes if index.name == self.index(name))
+
     # A query that is to use a partial index says the index's condition again, in the same words. And they are words
     # that are quickly weighed for each row that is written: a longer list would be built as a table each time.
 

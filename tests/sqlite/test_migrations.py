@@ -94,7 +94,6 @@ def test_an_older_store_asks_to_be_migrated(connect, path: Path) -> None:
 def test_only_the_steps_that_lack_are_taken_and_each_is_recorded(path: Path) -> None:
     source = FileSource(str(path), "FULL", 1.0)
     schema, dialect = Schema("longshore"), SQLiteDialect()
-    versions = Versions(schema, dialect)
     steps = [
         Migration(VERSION, 1, lambda schema, dialect: ["CREATE TABLE never (x)"]),
         Migration(VERSION + 1, 1, lambda schema, dialect: ["CREATE TABLE one (x)"]),
@@ -102,9 +101,9 @@ def test_only_the_steps_that_lack_are_taken_and_each_is_recorded(path: Path) -> 
     ]
     with source.writer() as connection:
         cursor = connection.cursor()
-        versions.create(cursor)
-        versions.upgrade(cursor, steps[:2])
-        versions.upgrade(cursor, steps)
+        Versions(schema, dialect).create(cursor)
+        Versions(schema, dialect, migrations=steps[:2]).upgrade(cursor)
+        Versions(schema, dialect, migrations=steps).upgrade(cursor)
         stored = dict(cursor.execute("SELECT name, value FROM longshore_meta"))
     source.close()
     assert {"one", "longshore_two"} <= tables(path).keys()
