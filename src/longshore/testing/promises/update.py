@@ -216,11 +216,12 @@ class UpdatePromises(StoreFixtures):
         assert stored(store, "b").turn == 0
 
     def test_a_repeated_end_says_the_same(self, store: Driver) -> None:
-        """Who sends an end again is told again whom it releases, until that is cleared."""
+        """Who sends an end again is told again whom it releases, until nobody waits any more and that is cleared."""
         job = run(store, "p")
         put(store, new_job("child", parents=("p",), waiting=True))
         change = settle(job)
         assert [store.update([change])[0].releases for _ in range(2)] == [True, True]
+        move(store, "child", State.PENDING)
         move(store, "p", fields={"releases": False})
         assert store.update([change])[0].releases is False
 
