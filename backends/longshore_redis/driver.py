@@ -101,6 +101,7 @@ class RedisDriver(Driver):
     def clear(self) -> None:
         kept = {f"{self._root}{name}".encode() for name in ("meta", "version")}
         with translated(self._place):
+            self._client.exists(self._root)  # Any node of a Cluster answers SCAN; the one that has the keys is meant.
             cursor: Any = None
             while cursor != 0:
                 cursor, found = self._client.scan(cursor or 0, match=f"{self._root}*", count=_CLEARED)

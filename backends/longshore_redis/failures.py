@@ -15,6 +15,14 @@ from longshore.errors import ConfigurationError, Corrupt, SchemaError, StoreFull
 _SCHEMA: Final = "LONGSHORE_SCHEMA "
 _NEVER_SENT: Final = re.compile(r"connecting to|no node says")
 """What is said when no connection was opened."""
+_FORBIDDEN: Final = ("can't run this command", "can't access at least one", "ACL failure")
+"""What is said within a script."""
+_NOT_NOW: Final = (
+    redis.exceptions.BusyLoadingError,
+    redis.exceptions.ReadOnlyError,
+    redis.exceptions.ClusterDownError,
+    redis.exceptions.TryAgainError,
+)
 
 
 @contextmanager
@@ -26,7 +34,9 @@ def translated(place: str) -> Iterator[None]:
         raise ConfigurationError(f"{place} refuses the user or password: {error}") from error
     except redis.exceptions.OutOfMemoryError as error:
         raise StoreFull(f"{place} has no memory left: raise maxmemory, or remove ended jobs ({error})") from error
-    except (redis.exceptions.BusyLoadingError, redis.exceptions.ReadOnlyError) as error:
+    except redis.exceptions.NoPermissionError as error:
+        raise _forbidden(str(error), place) from error
+    except _NOT_NOW as error:
         raise Unavailable(f"{place} does not take writes now: {error}", unknown=False) from error
     except MasterNotFoundError as error:
         raise _not_found(str(error), place) from error
@@ -49,6 +59,10 @@ def _not_found(message: str, place: str) -> Exception:
     return Unavailable(f"{place} did not answer: no Sentinel knows of a primary that is up", unknown=False)
 
 
+def _forbidden(message: str, place: str) -> Exception:
+    return ConfigurationError(f"{place} does not permit this user what Longshore needs: {message}")
+
+
 def _meant(message: str, place: str) -> Exception:
     if _SCHEMA in message:
         found = message.partition(_SCHEMA)[2].split()[0].rstrip(".,")
@@ -57,10 +71,10 @@ def _meant(message: str, place: str) -> Exception:
         return SchemaError(f"the schema in {place} needs version {found}, this one is older: update Longshore")
     if "OOM" in message:
         return StoreFull(f"{place} has no memory left: raise maxmemory, or remove ended jobs ({message})")
-    if any(sign in message for sign in ("READONLY", "LOADING", "MASTERDOWN", "NOREPLICAS", "CLUSTERDOWN", "BUSY")):
+    if any(sign in message for sign in ("READONLY", "NOREPLICAS", "BUSY")):
         return Unavailable(f"{place} does not take writes now: {message}", unknown=False)
     if "MISCONF" in message:
         return StoreFull(f"{place} cannot write its file, and takes no writes: {message}")
-    if "NOPERM" in message or "NOAUTH" in message:
-        return ConfigurationError(f"{place} does not permit this user what Longshore needs: {message}")
+    if any(sign in message for sign in _FORBIDDEN):
+        return _forbidden(message, place)
     return Corrupt(f"{place} holds what cannot be read: {message}")

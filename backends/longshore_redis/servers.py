@@ -122,7 +122,7 @@ def promised(client: redis.Redis, place: str) -> Features:
         memory = client.info("memory")
         persistence = client.info("persistence")
         policy = str(memory.get("maxmemory_policy", "noeviction"))
-        if policy != "noeviction" and int(memory.get("maxmemory", 0)):
+        if policy.startswith("allkeys") and int(memory.get("maxmemory", 0)):
             _warn(f"{place} evicts keys when its memory is full (maxmemory-policy {policy}), and with them jobs: ")
         if not int(persistence.get("aof_enabled", 0)):
             _warn(f"{place} does not write what it answers to its file (appendonly no): a restart loses jobs; ")

@@ -174,7 +174,7 @@ def watched(*, replicas: int = 1, **settings: object) -> Iterator[Watched]:
 def clustered() -> Iterator[Cluster]:
     """A Cluster of three nodes, all slots given out."""
     with ExitStack() as stack:
-        nodes = [stack.enter_context(_cluster_node()) for _ in range(3)]
+        nodes = [stack.enter_context(cluster_node()) for _ in range(3)]
         edges = [number * SLOTS // len(nodes) for number in range(len(nodes) + 1)]
         for number, node in enumerate(nodes):
             ask(node, "CLUSTER", "SET-CONFIG-EPOCH", number + 1)
@@ -186,7 +186,7 @@ def clustered() -> Iterator[Cluster]:
 
 
 @contextmanager
-def _cluster_node() -> Iterator[LocalServer]:
+def cluster_node() -> Iterator[LocalServer]:
     """A node; its port of the Cluster's own talk, 10,000 above the other, may be out of range or taken."""
     with ExitStack() as stack:
         for attempts_left in range(5, -1, -1):

@@ -144,7 +144,7 @@ def test_a_slot_that_moves_while_at_work(connect: Connect, cluster: Cluster, nam
 def test_another_driver_that_has_not_heard_of_the_move_follows(
     connect: Connect, cluster: Cluster, namespace: str
 ) -> None:
-    store, other = connect(cluster.url, namespace=namespace), connect(cluster.url, namespace=namespace, wait_replicas=0)
+    store, other, third = (connect(cluster.url, namespace=namespace) for _ in range(3))
     store.migrate()
     other.insert([NewJob("a", "q", "t", b"")])
     source = cluster.owner_of(store._root)
@@ -156,3 +156,5 @@ def test_another_driver_that_has_not_heard_of_the_move_follows(
     assert [job.id for job in other.claim(CLAIMS, holder="h", limit=1).jobs] == ["a"]
     settle = Change("a", State.SUCCEEDED, holder="h")
     assert store.update([settle])[0].outcome is Outcome.MOVED
+    third.clear()
+    assert store.select(Where()).jobs == [], "the node that has the keys no more was cleared"

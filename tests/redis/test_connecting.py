@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
@@ -18,16 +19,17 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 from redis.sentinel import Sentinel
 
-from conftest import Serve, miss
+from conftest import REPOSITORY, Serve, miss
 from engines import NoServer
 from engines.process import LocalServer
 from engines.recipes import Redis
-from engines.topologies import SERVICE, Cluster, RedisWithTLS, Watched, ask, port_of, redis_server
+from engines.topologies import SERVICE, Cluster, RedisWithTLS, Watched, ask, cluster_node, port_of, redis_server
 from longshore.contract import Change, Claim, Features, NewJob, Outcome, State
 from longshore.errors import ConfigurationError, Unavailable
 from longshore.registry import driver_for
 from longshore_redis.driver import RedisDriver
 
+PAGE = REPOSITORY / "docs" / "redis.md"
 SECRET = "s3cr@t:/w%rd"
 QUOTED = "s3cr%40t%3A%2Fw%25rd"
 
@@ -85,8 +87,8 @@ def behind_tls(authority: Path) -> Iterator[LocalServer]:
     with ExitStack() as stack:
         try:
             server = stack.enter_context(redis_server(RedisWithTLS(certificate, certificate, key)))
-        except NoServer as problem:
-            miss(f"a redis-server that was built with TLS is needed: {problem}")
+        except NoServer:
+            miss("a redis-server that was built with TLS is needed, as Debian's is")
         yield server
 
 
@@ -179,6 +181,22 @@ def test_with_a_user_and_a_password(
         assert SECRET not in repr(caught.value)
 
 
+def test_with_the_rights_that_the_documentation_names(connect: Connect, shared_server: Serve, namespace: str) -> None:
+    """Those on the keys and channels of one namespace alone, and no dangerous commands but two that look."""
+    url = shared_server("redis").url
+    (line,) = re.findall(r"^ACL SETUSER worker (.*)$", PAGE.read_text(), re.MULTILINE)
+    rights = [word.replace("secret", SECRET).replace("shop", namespace) for word in line.split()]
+    with redis.Redis.from_url(url) as client:
+        client.execute_command("ACL", "SETUSER", namespace, *rights)
+    store = connect(url, namespace=namespace, username=namespace, password=SECRET)
+    works(store)
+    assert Features.DURABLE in store.features, "the settings could not be read"
+    store.clear()
+    others = connect(url, namespace=f"x{namespace[:20]}", username=namespace, password=SECRET)
+    with pytest.raises(ConfigurationError, match="does not permit this user"):
+        others.migrate()
+
+
 def test_sentinels_that_ask_for_a_password(connect: Connect, harbour: Watched, namespace: str) -> None:
     for sentinel in harbour.sentinels:
         ask(sentinel, "ACL", "SETUSER", namespace, "on", f">{SECRET}", "~*", "&*", "+@all")
@@ -208,6 +226,19 @@ def test_a_service_that_no_sentinel_knows(harbour: Watched) -> None:
     with pytest.raises(Unavailable, match="pier of the Sentinels") as caught:
         RedisDriver.connect(harbour.url.replace(SERVICE, "pier"))
     assert not caught.value.unknown
+
+
+def test_a_cluster_that_is_not_whole() -> None:
+    """Whoever asks, with or without knowing that it is one, nothing is done there now."""
+    with cluster_node() as node:
+        with pytest.raises(Unavailable, match="no node says who holds the slot") as caught:
+            RedisDriver.connect(f"redis+cluster://127.0.0.1:{port_of(node)}")
+        assert not caught.value.unknown
+        store = RedisDriver.connect(node.url)
+        with pytest.raises(Unavailable, match="does not take writes now") as caught:
+            store.migrate()
+        assert not caught.value.unknown
+        store.close()
 
 
 def test_one_kind_of_server_taken_for_another(cluster: Cluster, shared_server: Serve, connect: Connect) -> None:

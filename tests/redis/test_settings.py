@@ -47,6 +47,9 @@ def test_settings_under_which_jobs_are_lost_are_warned_of(own_server: Serve) -> 
         assert Features.DURABLE not in store.features, "a machine that crashes loses the last second"
         store.close()
         client.config_set("maxmemory", "1gb")
+        client.config_set("maxmemory-policy", "volatile-lru")
+        store = RedisDriver.connect(url)
+        store.close()  # No warning: no key of ours has a time to live.
         client.config_set("maxmemory-policy", "allkeys-lru")
         with pytest.warns(RuntimeWarning, match="evicts"):
             RedisDriver.connect(url).close()
