@@ -6,8 +6,8 @@
     curl -X POST localhost:8000/orders -H 'Content-Type: application/json' -d '{"customer": "Ann", "amount": 99}'
     curl localhost:8000/orders/1/receipt
 
-`SHOP_URL` is an SQLite file or a PostgreSQL database: it holds the shop's tables and its jobs. Workers run within the web
-application; ``longshore worker web_shop:app`` would be a process of its own.
+`SHOP_URL` is an SQLite file or a PostgreSQL database: it holds the shop's tables and its jobs. Workers run within
+the web application; ``longshore worker web_shop:app`` would be a process of its own.
 """
 
 from __future__ import annotations
