@@ -39,6 +39,8 @@ TRIES: Final = 10
 _CLOCK: Final = "SELECT (extract(epoch FROM statement_timestamp()) * 1000000)::bigint"
 _JUDGED: Final = ("version", "readable_from")
 """By what is stored under these names each step knows whether this code can work on the tables."""
+_UNLIMITED: Final = "0"
+_FREELY: Final = f"SELECT set_config('lock_timeout', '{_UNLIMITED}', true)"
 _INSIDE: Final = {TransactionStatus.INTRANS, TransactionStatus.INERROR}
 _WRITING: Final = "BEGIN ISOLATION LEVEL READ COMMITTED"
 _READING: Final = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY"
@@ -71,6 +73,11 @@ class PostgresDriver(SQLDriver):
         self._patience = options.lock_timeout
         meta = self._dialect.name(self._schema.meta)
         self._opening = ", ".join([_CLOCK, *(f"(SELECT value FROM {meta} WHERE name = '{name}')" for name in _JUDGED)])
+        # An application that waits for ever is given our patience for the time of a call.
+        ours = f"WHEN '{_UNLIMITED}' THEN '{round(self._patience * 1_000)}' ELSE current_setting('lock_timeout') END"
+        limited = f"set_config('lock_timeout', CASE current_setting('lock_timeout') {ours}, true)"
+        self._joining = f"{self._opening}, current_setting('lock_timeout'), {limited}"
+        self._beginning = self._joining if options.url is None else self._opening
         with self._translated, source.lent() as connection:
             settled = connection.execute(
                 "SELECT current_setting('synchronous_commit') <> 'off' AND current_setting('fsync') = 'on', "
@@ -158,8 +165,8 @@ class PostgresDriver(SQLDriver):
         with self._translated, self._source.lent() as connection:
             cursor = connection.cursor(row_factory=tuple_row)
             with self._between(cursor, begin):
-                cursor.execute(self._opening)
-                yield self._step(cursor)
+                cursor.execute(self._beginning)
+                yield self._step(cursor, cursor.fetchall()[0])
 
     @contextmanager
     def _between(self, cursor: Cursor, begin: str) -> Iterator[None]:
@@ -175,12 +182,15 @@ class PostgresDriver(SQLDriver):
     def _joined(self, tx: Any) -> Iterator[Step]:
         with self._translated:
             cursor = joined(tx)
-            cursor.execute(self._opening)
-            yield self._step(cursor)
+            cursor.execute(self._joining)
+            *found, patience, _ = cursor.fetchall()[0]
+            yield self._step(cursor, found)
+            if patience == _UNLIMITED:
+                cursor.execute(_FREELY)
 
-    def _step(self, cursor: AnyCursor) -> Step:
-        now, *values = cursor.fetchall()[0]
-        self._versions.judge({name: value or 0 for name, value in zip(_JUDGED, values, strict=True)})
+    def _step(self, cursor: AnyCursor, found: Sequence[int]) -> Step:
+        now, *values = found
+        self._versions.judge({name: value or 0 for name, value in zip(_JUDGED, values, strict=False)})
         return Step(cursor, now if self._clock is None else self._clock())
 
     def _wake_after(self, topics: Sequence[str], tx: Any) -> None:
