@@ -14,7 +14,7 @@ from longshore_redis.layout import UNLIMITED, Shape, texts_of
 _NEW: Final = Shape(NewJob)
 _STORED: Final = Shape(StoredJob)
 _PIECES: Final = ("digest", "cursor", "result", "payload")
-_SPECIAL: Final = frozenset({"delay", "notes", "attempt_record", *_PIECES})
+_TAKING: Final = {"unique_held": "takes_unique", "unique_key": "takes_unique", "turn": "takes_turn"}
 
 
 class Arguments:
@@ -104,26 +104,23 @@ def _change_asked(change: Change, arguments: Arguments) -> dict[str, Any]:
         asked["settles"] = True
     if change.renews:
         asked["renews"] = True
-    if change.fields:
-        _ask_fields(asked, dict(change.fields), arguments)
+    for name, value in change.fields.items():
+        _ask_field(asked, name, value, arguments)
     return asked
 
 
-def _ask_fields(asked: dict[str, Any], fields: dict[str, Any], arguments: Arguments) -> None:
-    plain = {name: value for name, value in fields.items() if name not in _SPECIAL}
-    if fields.get("max_attempts", 0) is None:
-        plain["max_attempts"] = UNLIMITED
-    # What becomes None comes apart, as a map with such values loses them in Lua.
-    asked["fields"] = {name: value for name, value in plain.items() if value is not None}
-    asked["unset"] = [name for name, value in plain.items() if value is None]
-    asked["pieces"] = {
-        name: False if (value := fields[name]) is None else arguments.add(value) for name in _PIECES if name in fields
-    }
-    if "delay" in fields:
-        asked["delay"] = fields["delay"]
-    if "notes" in fields:
-        asked["notes"] = dict.fromkeys(fields["notes"], "") | texts_of(reference.merged({}, fields["notes"]))
-    if "attempt_record" in fields:
-        asked["record"] = arguments.add(fields["attempt_record"])
-    asked["takes_unique"] = "unique_held" in fields or "unique_key" in fields
-    asked["takes_turn"] = "turn" in fields
+def _ask_field(asked: dict[str, Any], name: str, value: Any, arguments: Arguments) -> None:
+    if name in _PIECES:
+        asked.setdefault("pieces", {})[name] = False if value is None else arguments.add(value)
+    elif name == "delay":
+        asked["delay"] = value
+    elif name == "notes":
+        asked["notes"] = dict.fromkeys(value, "") | texts_of(reference.merged({}, value))
+    elif name == "attempt_record":
+        asked["record"] = arguments.add(value)
+    elif value is None and name != "max_attempts":
+        asked.setdefault("unset", []).append(name)  # In a map Lua would not see it.
+    else:
+        asked.setdefault("fields", {})[name] = UNLIMITED if value is None else value
+    if name in _TAKING:
+        asked[_TAKING[name]] = True

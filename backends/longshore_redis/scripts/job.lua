@@ -5,13 +5,16 @@ local jobs, tails, changed, values = {}, {}, {}, {}
 local UNREADABLE = {}
 local PIECES = {'digest', 'cursor', 'result'}
 
+local function unpacked(value)
+  local length = struct.unpack('>I4', value)
+  return cmsgpack.unpack(value:sub(5, 4 + length)), length
+end
+
 local function read(id, value)
   examined = examined + 1
   if not value then return end
   jobs[id], values[id] = UNREADABLE, value
-  if #value < 4 then return end
-  local length = struct.unpack('>I4', value)
-  local is_read, job = pcall(cmsgpack.unpack, value:sub(5, 4 + length))
+  local is_read, job, length = pcall(unpacked, value)
   if is_read and type(job) == 'table' and job.created and job.due then
     jobs[id], tails[id] = job, value:sub(5 + length)
   end
