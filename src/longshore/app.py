@@ -15,7 +15,7 @@ from longshore.calls.unique import slot_of
 from longshore.codecs import JSON, Choice, Codec, TypedCodec, is_native
 from longshore.codecs.json import canonical
 from longshore.connection import Connection
-from longshore.contract import EVERY, By, Clock, Features, State, Where
+from longshore.contract import EVERY, By, Clock, Driver, Features, State, Where
 from longshore.declaring import Declaring
 from longshore.durations import Seconds
 from longshore.enqueuing import admission
@@ -30,6 +30,7 @@ from longshore.ids import IdMaker
 from longshore.jobs import Job
 from longshore.limits.declaring import Regulating
 from longshore.locks import Locking
+from longshore.moving.beside import BesideGuard, OldSide, OldStore
 from longshore.remote import Commands, Remote
 from longshore.resources import Resources
 from longshore.schedules import Schedule, Scheduling
@@ -59,6 +60,8 @@ class Longshore(Declaring, Locking, Regulating, Scheduling, Workflows):
         codec: how arguments and results are stored: one of `longshore.codecs`, or the name of an installed one.
         old_codecs: in which stored jobs may be besides; what needs no key is always read.
         strict: whether tasks must say that they have completed, unless they are registered otherwise.
+        moving_from: the store that the jobs are moved from: until all have arrived, workers work for both, and a job is
+            found in either.
         clock: a test clock in place of the store's.
         options: the driver's own.
     """
@@ -74,6 +77,7 @@ class Longshore(Declaring, Locking, Regulating, Scheduling, Workflows):
         codec: Codec[Any] | str = JSON,
         old_codecs: Iterable[Codec[Any] | str] = (),
         strict: bool = False,
+        moving_from: Any = None,
         clock: Clock | None = None,
         **options: Any,
     ) -> None:
@@ -84,6 +88,8 @@ class Longshore(Declaring, Locking, Regulating, Scheduling, Workflows):
         self.hooks = Hooks()
         self.resources = Resources()
         self._strict = strict
+        self._open_old = partial(_old_store, max_payload=max_payload, patience=patience, clock=clock)
+        self._old = self._open_old(moving_from)
         self._connection = Connection(
             target,
             require=require,
@@ -92,6 +98,7 @@ class Longshore(Declaring, Locking, Regulating, Scheduling, Workflows):
             patience=patience,
             clock=clock,
             options=options,
+            guard=self._guarded,
         )
         self._choice = Choice(codec, old_codecs)
         self._anything: TypedCodec[Any] = TypedCodec(self._choice, Any)
@@ -288,6 +295,16 @@ class Longshore(Declaring, Locking, Regulating, Scheduling, Workflows):
         return self._connection.store
 
     @property
+    def declared(self) -> Longshore:
+        """The application as its modules have it: this."""
+        return self
+
+    @property
+    def beside(self) -> OldSide | None:
+        """The application as runs see it whose jobs are still in the store that is moved from, if there is one."""
+        return OldSide(self, self._old) if self._old is not None else None
+
+    @property
     def awaiting(self) -> Awaiting:
         """What is awaited of this application in this process."""
         if os.getpid() not in self._awaiting:
@@ -312,10 +329,17 @@ class Longshore(Declaring, Locking, Regulating, Scheduling, Workflows):
         """Closes the resources that it opened, and the store, unless a live handle was handed in."""
         self.resources.close()
         self._connection.close()
+        if self._old is not None:
+            self._old.connection.close()
 
-    def use(self, target: Any) -> None:
+    def use(self, target: Any, *, moving_from: Any = None) -> None:
         """Puts the jobs into another store from now on: for programs that are told where by an option."""
         self._connection.use(target)
+        if moving_from is not None:
+            self._old = self._open_old(moving_from)
+
+    def _guarded(self, driver: Driver, **options: Any) -> Guard:
+        return Guard(driver, **options) if self._old is None else BesideGuard(driver, old=self._old, **options)
 
     @contextmanager
     def elsewhere(
@@ -360,6 +384,14 @@ class Longshore(Declaring, Locking, Regulating, Scheduling, Workflows):
         except KeyError:
             known = ", ".join(sorted(self.tasks)) or "none"
             raise UnknownTask(f"no task is registered as {name!r}; registered: {known}") from None
+
+
+def _old_store(target: Any, *, max_payload: int, patience: float, clock: Clock | None) -> OldStore | None:
+    if target is None:
+        return None
+    return OldStore(
+        Connection(target, max_payload=max_payload, migrate=False, patience=patience, clock=clock, options={})
+    )
 
 
 def _identity(arguments: Mapping[str, Any], names: tuple[str, ...]) -> bytes:

@@ -26,6 +26,14 @@ class Application(Protocol):
     """What `longshore.Longshore` is to the modules below it."""
 
     @property
+    def declared(self) -> Application:
+        """The application as its modules have it."""
+
+    @property
+    def beside(self) -> Beside | None:
+        """The same at the store that it moves from, None if it does not move."""
+
+    @property
     def tasks(self) -> Mapping[str, Task[..., Any]]: ...
 
     @property
@@ -81,3 +89,11 @@ class Application(Protocol):
 
     def result_codec(self, task: str) -> TypedCodec[Any]:
         """How results of a task are stored, and read."""
+
+
+class Beside(Application, Protocol):
+    """An application at the store that it moves from."""
+
+    @property
+    def is_over(self) -> bool:
+        """Whether all of its jobs have moved, or the store cannot be reached."""

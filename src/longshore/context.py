@@ -39,6 +39,10 @@ class Owner(Protocol):
     """What a run needs of its application."""
 
     @property
+    def declared(self) -> Any:
+        """The application as its modules have it."""
+
+    @property
     def store(self) -> Guard:
         """The store that the job is in."""
 
@@ -110,7 +114,7 @@ class Context(Generic[S_contra]):
 
     def is_of(self, app: object) -> bool:
         """Whether it is a task of this application that runs."""
-        return self._app is app
+        return self._app.declared is app
 
     @property
     def run(self) -> tuple[str, int, str]:

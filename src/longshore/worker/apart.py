@@ -78,9 +78,10 @@ class Apart:
 
     def _orders(self, run: Run) -> Orders:
         task = self._app.tasks[run.job.task]
-        target = self._app.store.driver.target
-        url = target if isinstance(target, str) else None
-        return Orders(*_address(self._app), task.function.__module__, run.job, url, task.memory)
+        declared = self._app.declared
+        names = (*_address(declared), task.function.__module__)
+        old = _url(self._app) if self._app is not declared else None
+        return Orders(*names, run.job, _url(declared), task.memory, old)
 
 
 class OwnProcess:
@@ -180,6 +181,11 @@ def _name_of(number: int) -> str:
         return signal.Signals(number).name
     except ValueError:
         return "a signal"
+
+
+def _url(app: Application) -> str | None:
+    target = app.store.driver.target
+    return target if isinstance(target, str) else None
 
 
 def _address(app: Application) -> tuple[str, str]:

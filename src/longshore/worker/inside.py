@@ -40,6 +40,8 @@ class Orders(Struct, frozen=True):
     job: StoredJob
     url: str | None = None
     memory: float | None = None
+    old_url: str | None = None
+    """The store that the application moves from, if the job is there."""
 
 
 class Answer(Struct, frozen=True):
@@ -72,10 +74,10 @@ def _performed(orders: Orders, pipe: Connection, over: Callable[[], None]) -> An
     except Exception as error:  # noqa: BLE001 - the application's modules may raise anything
         return Answer(problem=f"{orders.module} could not be imported there: {type(error).__name__}: {error}")
     if orders.url is not None:
-        app.use(orders.url)
+        app.use(orders.url, moving_from=orders.old_url)
     pipe.send_bytes(BEGUN)
     try:
-        return Answer(perform(app, orders.job, over))
+        return Answer(perform(app.beside if orders.old_url is not None else app, orders.job, over))
     finally:
         app.close()
 

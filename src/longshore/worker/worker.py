@@ -71,6 +71,7 @@ class Worker:
         self._ended: SimpleQueue[None] = SimpleQueue()
         self._held = ExitStack()
         self._reactions = Reactions(app, self)
+        self._beside = Beside(app, settings)
 
     def __enter__(self) -> Self:
         self.start()
@@ -105,12 +106,13 @@ class Worker:
         """What it has done so far."""
         return self._courier.tally if self._courier else Tally()
 
-    def start(self) -> None:
-        """Begins to work in the background.
+    def start(self, *, until_empty: bool = False) -> None:
+        """Begins to work in the background; with ``until_empty`` it ends by itself, as by `run`.
 
         Raises:
             Unavailable: the store does not answer.
         """
+        self._until_empty = until_empty
         store = self._prepare()
         self._thread = threading.Thread(target=self._work, args=(store,), name="longshore-courier", daemon=True)
         self._thread.start()
@@ -150,9 +152,13 @@ class Worker:
         if self._thread is not None and self._thread is not threading.current_thread():
             self._await_end()
 
-    def ask_to_stop(self, *, now: bool = False) -> None:
+    def ask_to_stop(self, *, now: bool = False, drain: float | None = None) -> None:
         """Begins the same and returns at once: for signal handlers. ``now`` interrupts what runs without waiting."""
-        self._drain(0.0 if now else self._settings.drain)
+        self._drain(0.0 if now else self._settings.drain if drain is None else drain)
+
+    def join(self) -> None:
+        """Waits until it has ended."""
+        self._await_end()
 
     def _await_end(self) -> None:
         try:
@@ -168,6 +174,7 @@ class Worker:
 
     def _drain(self, seconds: float) -> None:
         self._is_stopping = True
+        self._beside.drain(seconds)
         if self._courier is not None:
             self._courier.drain(seconds)
 
@@ -177,6 +184,7 @@ class Worker:
             finish(ask(self._app.hooks.worker_start.functions, self))
             held.callback(lambda: finish(tell(self._app.hooks.worker_stop.functions, self)))
             store = self._connect()
+            self._beside.start(until_empty=self._until_empty)
             self._held = held.pop_all()
         return store
 
@@ -232,7 +240,10 @@ class Worker:
         try:
             self._work_until_stopped(store)
         finally:
-            self._ended.put(None)
+            try:
+                self._beside.end()
+            finally:
+                self._ended.put(None)
 
     def _work_until_stopped(self, store: Guard) -> None:
         assert self._courier is not None
@@ -298,3 +309,39 @@ class Worker:
             self._held.close()
         except Exception:  # noqa: BLE001 - a resource of the application may raise anything when it is closed
             _log.exception("a resource could not be closed")
+
+
+class Beside:
+    """The worker of the store that an application moves from, as long as there is anything in it."""
+
+    def __init__(self, app: Application, settings: WorkerSettings) -> None:
+        self._app = app.beside
+        self._settings = settings
+        self._worker: Worker | None = None
+        self._ends_by_itself = False
+
+    def start(self, *, until_empty: bool) -> None:
+        """Begins to work for it in the background."""
+        if self._app is None or self._app.is_over:
+            return
+        worker = Worker(self._app, self._settings)
+        try:
+            worker.start(until_empty=until_empty)
+        except StoreError as error:
+            _log.warning("nobody here works for the store that is moved from: %s", error)
+            return
+        self._worker, self._ends_by_itself = worker, until_empty
+
+    def drain(self, seconds: float) -> None:
+        """Takes nothing more."""
+        if self._worker is not None:
+            self._worker.ask_to_stop(drain=seconds)
+            self._ends_by_itself = True
+
+    def end(self) -> None:
+        """Waits until it has ended."""
+        if self._worker is None:
+            return
+        if not self._ends_by_itself:
+            self.drain(self._settings.drain)
+        self._worker.join()

@@ -1,0 +1,195 @@
+"""An application that opens two stores: the one that it moves to, and, until all has arrived, the one it moves from."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from longshore.application import Application
+from longshore.calls.call import Call
+from longshore.chores import Chore
+from longshore.codecs import TypedCodec
+from longshore.connection import Connection
+from longshore.contract import EVERY, Answer, Change, Driver, Order, Page, StoredJob, Where
+from longshore.errors import StoreError
+from longshore.guard import Guard
+from longshore.hooks import Hooks
+from longshore.jobs import Job
+from longshore.limits.stored import Rule, Subject
+from longshore.motion import away_of, expect, name_of
+from longshore.moving.siding import MOVING
+from longshore.parents import Parent, parents_of
+from longshore.resources import Resources
+from longshore.schedules.stored import Schedule
+from longshore.tasks import Task
+from longshore.telling import Post
+
+if TYPE_CHECKING:
+    from longshore.aio import Awaiting
+
+
+class OldStore:
+    """The store that an application moves from.
+
+    Args:
+        connection: opens it.
+    """
+
+    def __init__(self, connection: Connection) -> None:
+        self.connection = connection
+        self._is_empty = False
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether all has arrived at the other store; asked of the store until it says so.
+
+        Raises:
+            StoreError: it does not answer.
+        """
+        if not self._is_empty:
+            away = away_of(self.connection.store)
+            self._is_empty = away is not None and away.done
+        return self._is_empty
+
+
+class BesideGuard(Guard):
+    """The store that an application moves to; a job that is not there yet is looked for in the old one."""
+
+    def __init__(self, driver: Driver, *, old: OldStore, **options: Any) -> None:
+        super().__init__(driver, **options)
+        self._old = old
+
+    def migrate(self) -> None:
+        """Creates the schema or brings it up to date, and notes that jobs are still to come."""
+        super().migrate()
+        if not self._old.is_empty:
+            expect(self, name_of(self._old.connection.store))
+
+    def select(
+        self,
+        where: Where = EVERY,
+        *,
+        order: Order = Order.NEWEST,
+        limit: int = 100,
+        after: str | None = None,
+        each: int | None = None,
+        body: bool = True,
+    ) -> Page:
+        """One page of jobs; those that are asked for by their ids alone, wherever they are."""
+        page = super().select(where, order=order, limit=limit, after=after, each=each, body=body)
+        if where.ids is None or where != Where(ids=where.ids) or after is not None or page.after is not None:
+            return page
+        missing = self._missing(where.ids, page.jobs)
+        if not missing or self._old.is_empty:
+            return page
+        older = self._old.connection.store.select(Where(ids=missing), limit=limit, body=body).jobs
+        jobs = [*page.jobs, *(MOVING.restored(job) if MOVING.holds(job) else job for job in older)]
+        # What has left the old one between the two looks has arrived before.
+        if missing := self._missing(missing, older):
+            jobs += super().select(Where(ids=missing), limit=limit, body=body).jobs
+        jobs.sort(key=lambda job: (job.created, job.id.encode()), reverse=order is Order.NEWEST)
+        return Page(jobs[:limit])
+
+    def update(self, changes: Sequence[Change], *, tx: Any = None) -> list[Answer]:
+        """Applies any number of changes, where the jobs are."""
+        answers = super().update(changes, tx=tx)
+        missing = [place for place, answer in enumerate(answers) if answer.state is None]
+        if missing and tx is None and not self._old.is_empty:
+            older = self._old.connection.store.update([changes[place] for place in missing])
+            for place, answer in zip(missing, older, strict=True):
+                answers[place] = answer
+        return answers
+
+    @staticmethod
+    def _missing(ids: Sequence[str], found: Sequence[StoredJob]) -> list[str]:
+        there = {job.id for job in found}
+        return [name for name in ids if name not in there]
+
+
+class OldSide:
+    """An application as runs see it whose jobs are still in the old store: what they enqueue goes to the new one."""
+
+    def __init__(self, app: Application, old: OldStore) -> None:
+        self._app = app
+        self._old = old
+
+    @property
+    def declared(self) -> Application:
+        """The application as its modules have it."""
+        return self._app
+
+    @property
+    def beside(self) -> None:
+        """There is no third."""
+        return
+
+    @property
+    def is_over(self) -> bool:
+        """Whether nothing is left there, or it cannot be reached."""
+        try:
+            return self._old.is_empty
+        except StoreError:
+            return True
+
+    @property
+    def tasks(self) -> Mapping[str, Task[..., Any]]:
+        return self._app.tasks
+
+    @property
+    def commands(self) -> Mapping[str, Callable[..., Any]]:
+        return self._app.commands
+
+    @property
+    def schedules(self) -> Mapping[str, Schedule]:
+        """None: they tick at the new store."""
+        return {}
+
+    @property
+    def chores(self) -> Mapping[str, Chore]:
+        """None, for the same reason."""
+        return {}
+
+    @property
+    def declared_limits(self) -> Mapping[Subject, Rule]:
+        """None: those that are there hold."""
+        return {}
+
+    @property
+    def store(self) -> Guard:
+        return self._old.connection.store
+
+    @property
+    def post(self) -> Post:
+        return self._old.connection.post
+
+    @property
+    def awaiting(self) -> Awaiting:
+        return self._app.awaiting
+
+    @property
+    def resources(self) -> Resources:
+        return self._app.resources
+
+    @property
+    def hooks(self) -> Hooks:
+        return self._app.hooks
+
+    def another_store(self) -> Guard:
+        return self._old.connection.another_store()
+
+    def parents_of(self, identities: Sequence[str]) -> list[Parent]:
+        """How these jobs stand, wherever they are."""
+        return parents_of(self._app.store, self.result_codec, identities)
+
+    def telling_codec(self, task: str, kind: Any = None) -> TypedCodec[Any]:
+        return self._app.telling_codec(task, kind)
+
+    def enqueue_many(self, calls: Iterable[Call[Any]], *, tx: Any = None) -> list[Job[Any]]:
+        """Stores jobs at the new store. A transaction of the old one says nothing there: they are stored at once."""
+        return self._app.enqueue_many(calls)
+
+    def admit(self, call: Call[Any]) -> Call[Any]:
+        return self._app.admit(call)
+
+    def result_codec(self, task: str) -> TypedCodec[Any]:
+        return self._app.result_codec(task)
