@@ -8,7 +8,6 @@ slot moves a node answers each with ASK and runs none: the namespace is unavaila
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Mapping, Sequence
 from typing import Any, Final, Self
 
@@ -31,20 +30,18 @@ class Owner:
         self._nodes = list(nodes)
         self._slot = slot
         self._settings = settings
-        self._lock = threading.Lock()
         self._known: Address | None = None
 
     def address(self) -> Address:
         """Where to connect to."""
-        with self._lock:
-            if self._known is None:
-                self._known = self._asked()
-            return self._known
+        known = self._known
+        if known is None:  # Not locked: two that ask at once do no harm, and after a fork nothing is held by nobody.
+            known = self._known = self._asked()
+        return known
 
     def is_at(self, address: Address | None) -> None:
         """The slot was found to be there; None: not where it was thought to be."""
-        with self._lock:
-            self._known = address
+        self._known = address
 
     def _asked(self) -> Address:
         """What the first node that answers says; all that it names are asked in their turn the next time."""
@@ -115,9 +112,9 @@ class ClusterClient(redis.Redis):
         """A client of the node that holds this key and those with the same tag."""
         shared = {name: value for name, value in settings.items() if name not in {"host", "port", "db"}}
         owner = Owner(nodes, key_slot(key.encode()), shared)
-        has_tls = shared.pop("ssl", False)
-        shared = {**shared, "connection_class": _AtOwnerWithTLS if has_tls else _AtOwner}
-        client = cls(connection_pool=_Pool(owner, **shared))
+        settings = {name: value for name, value in shared.items() if name != "ssl"}
+        kind = _AtOwnerWithTLS if shared.get("ssl") else _AtOwner
+        client = cls(connection_pool=_Pool(owner, connection_class=kind, **settings))
         client.auto_close_connection_pool = True
         return client
 

@@ -70,8 +70,11 @@ def shut(client: redis.Redis) -> None:
 
 
 def _beside_cluster(handle: Any, root: str) -> Opened:
-    addresses = [(node.host, node.port) for node in handle.get_nodes()]
-    return _clustered(addresses, root, {**_kept(handle.get_connection_kwargs()), **_once()})
+    given = handle.get_connection_kwargs()
+    settings = {**_kept(given), **_once()}
+    if issubclass(given.get("connection_class", redis.Connection), redis.SSLConnection):
+        settings["ssl"] = True
+    return _clustered([(node.host, node.port) for node in handle.get_nodes()], root, settings)
 
 
 def _beside_watched(pool: SentinelConnectionPool, settings: dict[str, Any]) -> Opened:

@@ -8,7 +8,7 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import redis
 from redis.crc import key_slot
@@ -20,20 +20,22 @@ from engines.server import NoServer
 
 SERVICE = "harbour"
 SLOTS = 16_384
+NODE: dict[str, object] = {"cluster_enabled": "yes", "cluster_node_timeout": 3_000}
 
 
 class Sentinel(Redis):
     """A Sentinel, which keeps what it knows in its own configuration file."""
 
-    def __init__(self, primary: int) -> None:
-        super().__init__()
+    def __init__(self, primary: int, **settings: object) -> None:
+        super().__init__(**settings)
         self._primary = primary
 
     def command(self, program: Path, data: Path, port: int) -> list[str]:
         configuration = data / "sentinel.conf"
         if not configuration.exists():
             lines = [
-                f"port {port}", "bind 127.0.0.1", f"dir {data}",
+                *self.doors(port), "bind 127.0.0.1", f"dir {data}",
+                *(f"{name} {value}" for name, value in self._settings.items()),
                 f"sentinel monitor {SERVICE} 127.0.0.1 {self._primary} 2",
                 f"sentinel down-after-milliseconds {SERVICE} 1000",
                 f"sentinel failover-timeout {SERVICE} 3000",
@@ -41,21 +43,55 @@ class Sentinel(Redis):
             configuration.write_text("\n".join(lines) + "\n")
         return [str(program), str(configuration), "--sentinel"]
 
+    def doors(self, port: int) -> list[str]:
+        """The lines that say where it listens."""
+        return [f"port {port}"]
+
+
+class Certificate(NamedTuple):
+    """The files of a certificate and of its key."""
+
+    authority: Path
+    certificate: Path
+    key: Path
+
+    @property
+    def settings(self) -> dict[str, object]:
+        """What a server is told that speaks TLS with all, and asks no client for a certificate."""
+        files = {"tls_ca_cert_file": self.authority, "tls_cert_file": self.certificate, "tls_key_file": self.key}
+        return {**files, "tls_auth_clients": "optional", "tls_replication": "yes"}
+
+    def url(self, port: int) -> str:
+        """By which a server is reached that has it."""
+        return f"rediss://127.0.0.1:{port}/0?ssl_ca_certs={self.authority}"
+
 
 class RedisWithTLS(Redis):
     """A Redis that can be reached by TLS alone."""
 
-    def __init__(self, authority: Path, certificate: Path, key: Path) -> None:
-        super().__init__(
-            tls_ca_cert_file=authority, tls_cert_file=certificate, tls_key_file=key, tls_auth_clients="optional"
-        )
-        self._authority = authority
+    def __init__(self, certificate: Certificate, **settings: object) -> None:
+        super().__init__(**certificate.settings, **settings)
+        self._certificate = certificate
 
     def command(self, program: Path, data: Path, port: int) -> list[str]:
         return [*super().command(program, data, port), "--port", "0", "--tls-port", str(port)]
 
     def url(self, port: int) -> str:
-        return f"rediss://127.0.0.1:{port}/0?ssl_ca_certs={self._authority}"
+        return self._certificate.url(port)
+
+
+class SentinelWithTLS(Sentinel):
+    """A Sentinel that can be reached by TLS alone, and so reaches its servers."""
+
+    def __init__(self, primary: int, certificate: Certificate) -> None:
+        super().__init__(primary, **certificate.settings)
+        self._certificate = certificate
+
+    def doors(self, port: int) -> list[str]:
+        return ["port 0", f"tls-port {port}"]
+
+    def url(self, port: int) -> str:
+        return self._certificate.url(port)
 
 
 @dataclass(frozen=True)
@@ -80,9 +116,10 @@ class Watched:
 
 @dataclass(frozen=True)
 class Cluster:
-    """Three nodes that share the slots."""
+    """Three nodes that share the slots, and perhaps a replica of the first."""
 
     nodes: list[LocalServer]
+    replica: LocalServer | None = None
 
     @property
     def url(self) -> str:
@@ -122,7 +159,7 @@ def port_of(server: LocalServer) -> int:
 
 def ask(server: LocalServer, *command: Any) -> Any:
     """What a server answers to one command."""
-    with redis.Redis(port=port_of(server), socket_timeout=30) as client:
+    with redis.Redis.from_url(server.url, socket_timeout=30) as client:
         return client.execute_command(*command)  # type: ignore[no-untyped-call]
 
 
@@ -171,27 +208,34 @@ def watched(*, replicas: int = 1, **settings: object) -> Iterator[Watched]:
 
 
 @contextmanager
-def clustered() -> Iterator[Cluster]:
+def clustered(*, with_replica: bool = False) -> Iterator[Cluster]:
     """A Cluster of three nodes, all slots given out."""
     with ExitStack() as stack:
         nodes = [stack.enter_context(cluster_node()) for _ in range(3)]
+        replica = stack.enter_context(cluster_node()) if with_replica else None
         edges = [number * SLOTS // len(nodes) for number in range(len(nodes) + 1)]
         for number, node in enumerate(nodes):
             ask(node, "CLUSTER", "SET-CONFIG-EPOCH", number + 1)
             ask(node, "CLUSTER", "ADDSLOTS", *range(edges[number], edges[number + 1]))
             ask(node, "CLUSTER", "MEET", "127.0.0.1", port_of(nodes[0]))
-        for node in nodes:
-            _await(partial(_is_whole, node), "the nodes do not agree")
-        yield Cluster(nodes)
+        everybody = [*nodes, *([replica] if replica else [])]
+        if replica:
+            ask(replica, "CLUSTER", "MEET", "127.0.0.1", port_of(nodes[0]))
+        for node in everybody:
+            _await(partial(_is_whole, node, len(everybody)), "the nodes do not agree")
+        if replica:
+            ask(replica, "CLUSTER", "REPLICATE", _identity(nodes[0]))
+            _await(partial(_is_in_step, replica), "the replica is not in step")
+        yield Cluster(nodes, replica)
 
 
 @contextmanager
-def cluster_node() -> Iterator[LocalServer]:
+def cluster_node(recipe: Recipe | None = None) -> Iterator[LocalServer]:
     """A node; its port of the Cluster's own talk, 10,000 above the other, may be out of range or taken."""
     with ExitStack() as stack:
         for attempts_left in range(5, -1, -1):
             try:
-                node = stack.enter_context(redis_server(Redis(cluster_enabled="yes", cluster_node_timeout=5_000)))
+                node = stack.enter_context(redis_server(recipe or Redis(**NODE)))
             except NoServer:
                 if not attempts_left:
                     raise
@@ -227,9 +271,9 @@ def _own_slots(node: LocalServer) -> list[tuple[int, int]]:
     return [(first, last) for first, last, master, *_ in ranges if master[1] == port_of(node)]
 
 
-def _is_whole(node: LocalServer) -> bool:
+def _is_whole(node: LocalServer, nodes: int) -> bool:
     told = ask(node, "CLUSTER", "INFO").split()
-    return b"cluster_state:ok" in told and b"cluster_known_nodes:3" in told
+    return b"cluster_state:ok" in told and f"cluster_known_nodes:{nodes}".encode() in told
 
 
 def _await(holds: Callable[[], bool], complaint: str) -> None:

@@ -8,7 +8,6 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from datetime import UTC, datetime, timedelta
 from ipaddress import IPv4Address
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -23,8 +22,22 @@ from conftest import REPOSITORY, Serve, miss
 from engines import NoServer
 from engines.process import LocalServer
 from engines.recipes import Redis
-from engines.topologies import SERVICE, Cluster, RedisWithTLS, Watched, ask, cluster_node, port_of, redis_server
-from longshore.contract import Change, Claim, Features, NewJob, Outcome, State
+from engines.topologies import (
+    NODE,
+    SERVICE,
+    SLOTS,
+    Certificate,
+    Cluster,
+    RedisWithTLS,
+    SentinelWithTLS,
+    Watched,
+    ask,
+    cluster_node,
+    port_of,
+    redis_server,
+)
+from faults.insisting import insisted
+from longshore.contract import Change, Claim, Features, NewJob, Outcome, State, Where
 from longshore.errors import ConfigurationError, Unavailable
 from longshore.registry import driver_for
 from longshore_redis.driver import RedisDriver
@@ -61,8 +74,8 @@ def shut(store: RedisDriver, client: Any) -> None:
 
 
 @pytest.fixture(scope="session")
-def authority(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The folder of a certificate for 127.0.0.1, which is its own authority."""
+def certificate(tmp_path_factory: pytest.TempPathFactory) -> Certificate:
+    """One for 127.0.0.1, which is its own authority."""
     folder = tmp_path_factory.mktemp("certificate")
     key = ec.generate_private_key(ec.SECP256R1())
     name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "harbour")])
@@ -78,15 +91,14 @@ def authority(tmp_path_factory: pytest.TempPathFactory) -> Path:
     (folder / "certificate.pem").write_bytes(certificate.public_bytes(serialization.Encoding.PEM))
     formats = (serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
     (folder / "key.pem").write_bytes(key.private_bytes(serialization.Encoding.PEM, *formats))
-    return folder
+    return Certificate(folder / "certificate.pem", folder / "certificate.pem", folder / "key.pem")
 
 
 @pytest.fixture(scope="session")
-def behind_tls(authority: Path) -> Iterator[LocalServer]:
-    certificate, key = authority / "certificate.pem", authority / "key.pem"
+def behind_tls(certificate: Certificate) -> Iterator[LocalServer]:
     with ExitStack() as stack:
         try:
-            server = stack.enter_context(redis_server(RedisWithTLS(certificate, certificate, key)))
+            server = stack.enter_context(redis_server(RedisWithTLS(certificate)))
         except NoServer:
             miss("a redis-server that was built with TLS is needed, as Debian's is")
         yield server
@@ -117,6 +129,30 @@ def test_with_tls(connect: Connect, behind_tls: LocalServer, namespace: str) -> 
             namespace=f"x{namespace[:20]}",
         )
     )
+
+
+def test_by_sentinels_with_tls(
+    connect: Connect, behind_tls: LocalServer, certificate: Certificate, namespace: str
+) -> None:
+    with redis_server(SentinelWithTLS(port_of(behind_tls), certificate)) as sentinel:
+        url = sentinel.url.replace("rediss", "rediss+sentinel").replace("/0", f"/{SERVICE}/0")
+        store = connect(url, namespace=namespace)
+        works(store)
+
+
+def test_by_a_cluster_with_tls(
+    connect: Connect, behind_tls: LocalServer, certificate: Certificate, namespace: str
+) -> None:
+    with cluster_node(RedisWithTLS(certificate, **NODE, tls_cluster="yes")) as node:
+        ask(node, "CLUSTER", "ADDSLOTS", *range(SLOTS))
+        url = node.url.replace("rediss", "rediss+cluster").replace("/0", "")
+        store = insisted(lambda: connect(url, namespace=namespace))
+        insisted(store.migrate)
+        works(store)
+        with redis.RedisCluster.from_url(node.url) as client:
+            store = connect(client, namespace=namespace)
+            assert [job.id for job in store.select(Where(ids=["a"])).jobs] == ["a"]
+            shut(store, client)
 
 
 def test_by_a_client_with_tls(connect: Connect, behind_tls: LocalServer, namespace: str) -> None:

@@ -8,13 +8,15 @@ import threading
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
+from itertools import count
 
 import pytest
 
 from conftest import miss
 from engines import NoServer
 from engines.process import LocalServer
-from engines.topologies import Watched, ask, watched
+from engines.topologies import Watched, ask, clustered, watched
+from faults.insisting import insisted
 from longshore import Context, Longshore, State
 from longshore.contract import Change, Claim, NewJob, Outcome, Where, Write
 from longshore.errors import StoreError, Unavailable
@@ -136,6 +138,11 @@ def test_without_wait_replicas_claims_may_be_forgotten_but_no_fence_is_broken(
     store.close()
 
 
+def names() -> Iterator[str]:
+    """Namespaces without end."""
+    return (f"n{number}" for number in count())
+
+
 def cut_off(harbour: Watched) -> None:
     """From now on the replica hears nothing of its primary, which asks for no password."""
     (replica,) = harbour.replicas
@@ -143,14 +150,31 @@ def cut_off(harbour: Watched) -> None:
     ask(harbour.primary, "CLIENT", "KILL", "TYPE", "replica")
 
 
-def insisted(call: Callable[[], list[object]]) -> list[object]:
-    """What it answers as soon as the store is there."""
-    pause = threading.Event()
-    while True:
+def test_on_a_cluster_the_replica_takes_the_slot_over(connect: Connect) -> None:
+    """The node that holds the namespace dies: with `wait_replicas` its replica has all, and the driver finds it."""
+    with ExitStack() as stack:
         try:
-            return call()
-        except Unavailable:
-            pause.wait(0.1)
+            cluster = stack.enter_context(clustered(with_replica=True))
+        except NoServer as problem:
+            miss(str(problem))
+        namespace = next(name for name in names() if cluster.owner_of(f"{{longshore:{name}}}") is cluster.nodes[0])
+        store = connect(cluster.url, namespace=namespace, wait_replicas=1)
+        store.migrate()
+        listener = store.listen(["queue:q"])
+        store.insert([NewJob(f"{number}", "q", "t", b"") for number in range(10)])
+        taken = store.claim(CLAIMS, holder="h", limit=5).jobs
+        cluster.nodes[0].kill()
+        after = insisted(lambda: connect(cluster.url, namespace=namespace))  # No replica is left to wait for.
+        settle = [Change(job.id, State.SUCCEEDED, generation=1, holder="h", settles=True) for job in taken]
+        assert {answer.outcome for answer in insisted(lambda: after.update(settle))} == {Outcome.MOVED}
+        again = after.claim(CLAIMS, holder="h", limit=10).jobs
+        assert len(again) == 5
+        assert min(job.generation for job in again) > 1
+        while listener.wait(0):
+            pass
+        after.insert([NewJob("late", "q", "t", b"")])
+        assert listener.wait(PATIENCE), "nobody is woken by the new owner of the slot"
+        listener.close()
 
 
 @pytest.mark.xdist_group("redis topologies")

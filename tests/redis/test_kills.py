@@ -98,6 +98,7 @@ class Load:
 
 
 def test_a_server_that_is_killed_under_load_loses_nothing_acknowledged(own_server: Serve) -> None:
+    """Neither a job, nor that it was handed out and to whom, nor its end; and it hands nothing out twice."""
     server = own_server("redis")
     store = RedisDriver.connect(server.url)
     store.migrate()
@@ -111,6 +112,8 @@ def test_a_server_that_is_killed_under_load_loses_nothing_acknowledged(own_serve
     lost = [name for name in load.settled if stored[name].state is not State.SUCCEEDED]
     assert not lost, "acknowledged ends are lost"
     assert len(set(load.generations)) == len(load.generations), "a generation was handed out twice"
+    held = [name for name, generation in load.generations if stored[name].generation != generation]
+    assert not held, "acknowledged claims are lost"
     again = store.claim(CLAIMS, holder="h", limit=1_000).jobs
     assert not {(job.id, job.generation) for job in again} & set(load.generations)
     store.close()
