@@ -57,7 +57,6 @@ class Changing:
         )
         found = select(*(job[name] for name in COLUMNS)).where(job.id == given("id"))
         self._find = dialect.compiled(dialect.locking(found))
-        self._slot = dialect.compiled(select(job.id).where(job.unique_slot == given("unique_slot")))
         self._turn = dialect.compiled(select(job.id).where(job.key == given("key"), job.turn == given("turn")))
         self._orphan = dialect.compiled(schema.parent.delete().where(parent.child == given("id")))
         waiting = job.state == constant(State.WAITING)
@@ -68,6 +67,8 @@ class Changing:
             .limit(constant(1))
         )
         self._release = dialect.compiled(self._releasing())
+        marked = schema.job.update().where(dialect.among(job.id, "ids")).values(releases=constant(True))
+        self._mark = dialect.compiled(marked)
         self._queued = dialect.compiled(select(job.id).where(job.key == given("key"), waiting).limit(constant(1)))
         made = select(job.id, job.tries, given("record")).where(job.id == given("id"))
         self._attempt = dialect.compiled(schema.attempt.insert().from_select(["job", "number", "record"], made))
@@ -116,7 +117,10 @@ class Changing:
         listing = self._dialect.listing
         self._lock.run(step.cursor, ids=listing(sorted(ids)))
         rows = self._release.run(step.cursor, ids=listing(ids), freed=listing(freed_turns))
-        return {identity for (identity,) in rows}
+        found = {identity for (identity,) in rows}
+        if found:
+            self._mark.run(step.cursor, ids=listing(sorted(found)))
+        return found
 
     def _run(self, key: ShapeKey, changes: list[Change]) -> Run:
         shape = self._shape(key, changes[0])
@@ -177,14 +181,14 @@ class Changing:
     def _is_taken_by_another(self, step: Step, job: StoredJob, change: Change) -> bool:
         """Whether the slots that the change takes are another job's."""
         names = change.fields.keys()
-        if job.unique_held and job.unique_key is not None and not names.isdisjoint({"unique_held", "unique_key"}):
-            self._inserting.frees_lapsed(step, job.unique_key)
-            holder = self._slot.run(step.cursor, unique_slot=job.unique_key).fetchone()
-            if holder is not None and holder[0] != job.id:
+        takes_slot = job.unique_held and not names.isdisjoint({"unique_held", "unique_key"})
+        if takes_slot and job.unique_key is not None:
+            holder = self._inserting.slot_holder(step, job.unique_key)
+            if holder not in {None, job.id}:
                 return True
         if "turn" in names and job.key is not None and job.turn is not None:
-            holder = self._turn.run(step.cursor, key=job.key, turn=job.turn).fetchone()
-            return holder is not None and holder[0] != job.id
+            row = self._turn.run(step.cursor, key=job.key, turn=job.turn).fetchone()
+            return row is not None and row[0] != job.id
         return False
 
     def _stores(self, step: Step, before: StoredJob, after: StoredJob, change: Change) -> bool:
@@ -223,8 +227,7 @@ class Changing:
         follower = exists().where(waiting.c.key == job.c.key, is_waiting)
         somebody = child | (self._dialect.among(job.c.id, "freed") & follower)
         ended = is_any_of(job.c.state, ENDED) & (job.c.releases == constant(False))
-        found = job.update().where(self._dialect.among(job.c.id, "ids"), ended, somebody)
-        return found.values(releases=constant(True)).returning(job.c.id)
+        return select(job.c.id).where(self._dialect.among(job.c.id, "ids"), ended, somebody)
 
     def _append(self, step: Step, changes: Sequence[Change]) -> None:
         """Stores the attempts of changes that were made, and forgets those that are too old."""

@@ -97,17 +97,14 @@ class Claiming:
         self._heads = heads
         job = schema.job
         rows = dialect.among(schema.row, "rows")
-        self._promote = dialect.compiled(self._heads.promoting())
         self._due = dialect.compiled(self._heads.due())
-        self._lanes = dialect.compiled(self._heads.lanes())
         self._takes = {state: dialect.compiled(self._taking(state)) for state in (State.RUNNING, State.RESERVED)}
         self._free = dialect.compiled(job.update().where(rows).values(unique_slot=null()))
-        self._expire = dialect.compiled(self._expiring())
         self._put_aside = dialect.compiled(job.update().where(rows).values(lane=constant(Lane.ASIDE)))
 
     def claim(self, step: Step, claims: Sequence[Claim], *, holder: str, limit: int, max_bytes: int | None) -> Claimed:
         """Serves each claim in turn."""
-        promoted = self._promote.run(step.cursor, now=step.now, limit=PROMOTED_PER_CALL).rowcount
+        promoted = self._heads.promote(step, PROMOTED_PER_CALL)
         taking = _Taking(holder, limit, max_bytes)
         for claim in claims:
             wanted = taking.room if claim.limit is None else min(claim.limit, taking.room)
@@ -158,7 +155,7 @@ class Claiming:
         if found.freed and to is State.RUNNING:
             self._free.run(cursor, rows=listing(found.freed))
         if found.expired:
-            self._expire.run(cursor, rows=listing(found.expired), now=now)
+            self._heads.expire(step, found.expired)
         return found
 
     def _clears_the_way(self, step: Step, claim: Claim, look: Look, taking: _Taking) -> bool:
@@ -171,8 +168,8 @@ class Claiming:
 
     def _lanes_of(self, step: Step, claim: Claim) -> list[str]:
         """The tasks of which jobs stand aside, as far as they are wanted."""
-        found = self._lanes.run(step.cursor, queues=self._dialect.listing(claim.queues))
-        return [task for (task,) in found if claim.tasks is None or task in claim.tasks]
+        found = self._heads.lanes(step, claim.queues)
+        return [task for task in found if claim.tasks is None or task in claim.tasks]
 
     def _next_due(self, step: Step, claims: Sequence[Claim]) -> Duration | None:
         queues = {queue for claim in claims for queue in claim.queues}
@@ -194,17 +191,4 @@ class Claiming:
         }
         if to is State.RUNNING:
             values["attempt"] = job.c.attempt + constant(1)
-        return job.update().where(self._dialect.among(self._schema.row, "rows")).values(values)
-
-    def _expiring(self) -> Any:
-        job = self._schema.job
-        values = {
-            "state": constant(State.EXPIRED),
-            "lane": constant(Lane.NONE),
-            "ended": given("now"),
-            "holder": null(),
-            "turn": null(),
-            "unique_slot": self._heads.kept_slot(),
-            "releases": self._heads.releases(),
-        }
         return job.update().where(self._dialect.among(self._schema.row, "rows")).values(values)

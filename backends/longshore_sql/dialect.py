@@ -6,11 +6,17 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterable, Sequence
 from typing import Any, ClassVar
 
-from sqlalchemy import ColumnElement, FromClause, Select, Table
+from sqlalchemy import ColumnElement, FromClause, Index, Select, Table
 from sqlalchemy.engine import Dialect as SQLAlchemyDialect
+from sqlalchemy.schema import CreateIndex, CreateTable
 from sqlalchemy.sql import ClauseElement, Insert
 
 from longshore_sql.statements import Statement, given
+
+
+def indexes_of(table: Table) -> list[Index]:
+    """The indexes of a table, always in the same order."""
+    return sorted(table.indexes, key=lambda index: str(index.name))
 
 
 def cell(name: str, row: int) -> str:
@@ -25,11 +31,16 @@ class Dialect(ABC):
     """Whether writers lock the rows that they touch, not the whole store: then others may write meanwhile."""
     has_arrays: ClassVar[bool] = False
     """Whether `arrays` gives a table."""
-    clash: ClassVar[type[Exception]] = LookupError
-    """What is raised where another has just taken a unique slot; only where `locks_rows`."""
+    has_sequences: ClassVar[bool] = False
+    """Whether the versions of records come from a sequence."""
 
     def __init__(self, dialect: SQLAlchemyDialect) -> None:
         self._dialect = dialect
+
+    @property
+    def clash(self) -> tuple[type[Exception], ...]:
+        """What is raised where another has just taken a unique slot; only where `locks_rows`."""
+        return ()
 
     def compiled(self, element: ClauseElement) -> Statement:
         """The statement in this database's text."""
@@ -39,6 +50,11 @@ class Dialect(ABC):
     def script(self, elements: Iterable[Any]) -> list[str]:
         """The texts of statements that define tables."""
         return [str(element.compile(dialect=self._dialect)).strip() for element in elements]
+
+    def definitions(self, tables: Sequence[Table]) -> list[str]:
+        """The texts of statements that define tables and their indexes."""
+        indexes = [index for table in tables for index in indexes_of(table)]
+        return self.script([*map(CreateTable, tables), *map(CreateIndex, indexes)])
 
     def name(self, table: Table) -> str:
         """The full name of a table, as it stands in a statement."""
@@ -70,6 +86,10 @@ class Dialect(ABC):
 
     def locking(self, statement: Select[Any]) -> Select[Any]:
         """The statement, made to lock what it finds and to wait for what others have locked."""
+        return statement
+
+    def current(self, statement: Select[Any]) -> Select[Any]:
+        """The statement, made to see what is committed by now, where its transaction may be on an older state."""
         return statement
 
     def table(self, names: Sequence[str], rows: int) -> FromClause | None:

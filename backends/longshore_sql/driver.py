@@ -97,8 +97,10 @@ class SQLDriver(Driver):
         """A step that only reads, and sees the store as it is at one moment."""
 
     @abstractmethod
-    def _wake_after(self, topics: Sequence[str], tx: Any) -> None:
-        """Wakes who listens, when the transaction ``tx`` is committed; at once where it is None."""
+    def _wake_after(self, topics: Sequence[str], tx: Any, identity: str) -> None:
+        """Wakes who listens, when the transaction ``tx`` is committed; at once where it is None.
+
+        ``identity`` is that of one of the jobs which the transaction stores."""
 
     def clear(self) -> None:
         schema = self._schema
@@ -120,13 +122,13 @@ class SQLDriver(Driver):
             return []
         inserting = self._inserting
         answers = self._written(lambda step: inserting.insert(step, jobs), tx)
-        topics = {
-            f"queue:{job.queue}"
+        pending = [
+            job
             for job, answer in zip(jobs, answers, strict=True)
             if answer.outcome is Insertion.INSERTED and answer.state is State.PENDING
-        }
-        if topics:
-            self._wake_after(sorted(topics), tx)
+        ]
+        if pending:
+            self._wake_after(sorted({f"queue:{job.queue}" for job in pending}), tx, pending[0].id)
         return answers
 
     def claim(self, claims: Sequence[Claim], *, holder: str, limit: int, max_bytes: int | None = None) -> Claimed:

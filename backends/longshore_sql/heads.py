@@ -42,6 +42,21 @@ class Heads:
         self._dialect = dialect
         self._reads: dict[tuple[Any, ...], Statement] = {}
         self._moves: dict[tuple[Any, ...], Statement] = {}
+        self._prepare()
+
+    def _prepare(self) -> None:
+        self._promote = self._dialect.compiled(self._promoting())
+        self._lanes = self._dialect.compiled(self._finding_lanes())
+        self._expire = self._dialect.compiled(self._expiring(self._releases()))
+
+    def promote(self, step: Step, limit: int) -> int:
+        """Makes jobs findable that have become due, earliest first: so many."""
+        return self._promote.run(step.cursor, now=step.now, limit=limit).rowcount
+
+    def lanes(self, step: Step, queues: Sequence[str]) -> list[str]:
+        """The tasks of which jobs of the queues stand aside."""
+        found = self._lanes.run(step.cursor, queues=self._dialect.listing(queues))
+        return [task for (task,) in found]
 
     def read(
         self, step: Step, claim: Claim, look: Look, aside: Sequence[str], to: State, holder: str, limit: int
@@ -65,6 +80,10 @@ class Heads:
         tasks = self._dialect.listing(claim.tasks or ())
         return self._moves[look.key].run(step.cursor, tasks=tasks, limit=limit, **self._named(look, claim)).rowcount
 
+    def expire(self, step: Step, rows: Sequence[Any]) -> None:
+        """Ends jobs whose deadline has passed."""
+        self._expire.run(step.cursor, rows=self._dialect.listing(rows), now=step.now)
+
     def _named(self, look: Look, claim: Claim) -> dict[str, Any]:
         """The values that tell a statement what the claim asks for."""
         return look.named(claim)
@@ -73,21 +92,36 @@ class Heads:
         """Whether others are at jobs that the claim, which came with empty hands, would have taken."""
         return False
 
-    def kept_slot(self) -> ColumnElement[Any]:
+    def _expiring(self, releases: ColumnElement[Any]) -> Update:
+        job = self._schema.job
+        values = {
+            "state": constant(State.EXPIRED),
+            "lane": constant(Lane.NONE),
+            "ended": given("now"),
+            "holder": null(),
+            "turn": null(),
+            "unique_slot": self._kept_slot(),
+            "releases": releases,
+        }
+        return job.update().where(self._dialect.among(self._schema.row, "rows")).values(values)
+
+    def _kept_slot(self) -> ColumnElement[Any]:
         """The unique slot of a job that ends: kept while its period runs."""
         job = self._schema.job.c
         return case((job.unique_until > given("now"), job.unique_slot), else_=null())
 
-    def releases(self) -> ColumnElement[Any]:
+    def _releases(self) -> ColumnElement[Any]:
         """Whether waiting jobs name a job that ends as a parent, or wait for the turn that it has."""
+        return case((self._is_awaited(), constant(True)), else_=constant(False))
+
+    def _is_awaited(self) -> ColumnElement[bool]:
         job, parent, waiting = self._schema.job.c, self._schema.parent.c, self._schema.job.alias("waiting")
         is_waiting = waiting.c.state == constant(State.WAITING)
         child = exists().where(parent.parent == job.id, parent.child == waiting.c.id, is_waiting)
         follower = exists().where(waiting.c.key == job.key, is_waiting)
-        return case(((job.turn.is_not(None) & follower) | child, constant(True)), else_=constant(False))
+        return (job.turn.is_not(None) & follower) | child
 
-    def promoting(self) -> Update:
-        """Makes jobs findable that have become due, earliest first."""
+    def _promoting(self) -> Update:
         job = self._schema.job
         due = select(self._schema.row).where(job.c.lane == constant(Lane.FUTURE), job.c.due <= given("now"))
         first = self._through(due, "future").order_by(job.c.due).limit(given("limit"))
@@ -100,8 +134,8 @@ class Heads:
         future = select(job.due, job.queue).where(job.lane == constant(Lane.FUTURE))
         return self._through(future, "future").order_by(job.due).limit(given("limit"))
 
-    def lanes(self) -> Select[Any]:
-        """The tasks of which jobs of given queues stand aside: from one to the next, however many jobs each has."""
+    def _finding_lanes(self) -> Select[Any]:
+        """From one task to the next, however many jobs each has."""
         job = self._schema.job.c
         queues = self._dialect.listed("queues").subquery("asked")
         first = select(func.min(job.task)).where(job.lane == constant(Lane.ASIDE), job.queue == queues.c.value)

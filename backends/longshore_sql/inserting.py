@@ -56,11 +56,14 @@ class Inserting:
         self._shapes: dict[tuple[str, ...], Statement] = {}
         self._plain = self._statement(PLAIN_COLUMNS, state=State.PENDING)
         self._arranged = self._plain.arranged(PLAIN_COLUMNS)
-        self._find = dialect.compiled(self._finding())
-        self._slot = dialect.compiled(self._finding_slot())
+        self._find = dialect.compiled(dialect.current(self._finding()))
+        self._slot = dialect.compiled(dialect.current(self._finding_slot()))
         self._free = dialect.compiled(self._freeing())
-        self._turn = dialect.compiled(self._finding_turn())
-        self._turns = dialect.compiled(self._finding_turns())
+        self._turn = dialect.compiled(dialect.current(self._finding_turn()))
+        self._turns = [
+            dialect.compiled(self._finding_turns()),
+            dialect.compiled(dialect.current(self._finding_turns())),
+        ]
         self._queued = dialect.compiled(self._finding_queued())
         self._parent = self._adding("parent", "parent", "child")
         self._attempt = self._adding("attempt", "job", "number", "record")
@@ -101,12 +104,11 @@ class Inserting:
 
     def _insert_one(self, step: Step, asked: Prepared) -> Inserted:
         job, columns = asked.job, asked.columns
-        for _ in range(TRIES):
+        for number in range(TRIES):
             if asked.needs_turn:
-                job = self._with_turn(step, job)
+                job = self._with_turn(step, job, again=number > 0)
                 columns = _named(job, step.now)
-            statement = self._statement(tuple(columns))
-            if statement.run(step.cursor, **columns).rowcount == 1:
+            if self._stores(step, columns):
                 self._add_belongings(step, [job])
                 return INSERTED[job.state]
             clash = self._clash(step, job)
@@ -115,26 +117,38 @@ class Inserting:
                 return clash
         raise Unavailable(f"the slots of job {job.id!r} were taken and freed {TRIES} times meanwhile; insert it again")
 
+    def _stores(self, step: Step, columns: dict[str, Any]) -> bool:
+        """Whether the row did not clash with one that is there."""
+        return self._statement(tuple(columns)).run(step.cursor, **columns).rowcount == 1
+
     def _clash(self, step: Step, job: StoredJob) -> Inserted | None:
         """With what the job clashed, None where that has gone."""
         if stored := self._find.run(step.cursor, id=job.id).fetchone():
             state, task, digest = stored
             return Inserted(Insertion.REPEATED, State(state), task=task, digest=digest)
-        if job.unique_held and job.unique_key is not None and not self.frees_lapsed(step, job.unique_key):
-            holder = self._slot.run(step.cursor, unique_slot=job.unique_key).fetchone()
+        if job.unique_held and job.unique_key is not None:
+            holder = self.slot_holder(step, job.unique_key)
             if holder is not None:
-                return Inserted(Insertion.HELD, held_by=holder[0])
+                return Inserted(Insertion.HELD, held_by=holder)
         if job.turn is not None and self._turn.run(step.cursor, key=job.key, turn=job.turn).fetchone() is not None:
             return _TURN_TAKEN
         return None
 
-    def frees_lapsed(self, step: Step, unique_key: str) -> bool:
-        """Whether a slot was taken from a job whose unique period has passed."""
-        return self._free.run(step.cursor, unique_slot=unique_key, now=step.now).rowcount == 1
+    def slot_holder(self, step: Step, unique_key: str) -> str | None:
+        """The job that holds a unique slot; one whose unique period has passed loses it."""
+        holder = self._slot.run(step.cursor, unique_slot=unique_key).fetchone()
+        if holder is None:
+            return None
+        identity, until = holder
+        if until is None or until > step.now:
+            return str(identity)
+        # Only where it must be: who frees a slot needs it for himself, and others may be looking at it.
+        self._free.run(step.cursor, unique_slot=unique_key, now=step.now)
+        return None
 
-    def _with_turn(self, step: Step, job: StoredJob) -> StoredJob:
+    def _with_turn(self, step: Step, job: StoredJob, *, again: bool) -> StoredJob:
         if self._queued.run(step.cursor, key=job.key).fetchone() is None:
-            taken = {turn for (turn,) in self._turns.run(step.cursor, key=job.key)}
+            taken = {turn for (turn,) in self._turns[again].run(step.cursor, key=job.key)}
             for turn in range(job.turns):
                 if turn not in taken:
                     return replace(job, state=State.PENDING, turn=turn)
@@ -174,7 +188,7 @@ class Inserting:
 
     def _finding_slot(self) -> Select[Any]:
         job = self._schema.job.c
-        return select(job.id).where(job.unique_slot == given("unique_slot"))
+        return select(job.id, job.unique_until).where(job.unique_slot == given("unique_slot"))
 
     def _freeing(self) -> Update:
         table = self._schema.job

@@ -28,7 +28,7 @@ class LockedInserting(Inserting):
         self._bulks: dict[tuple[str, ...], Statement] = {}
         job = schema.job.c
         found = select(job.id, job.state, job.task, job.digest).where(dialect.among(job.id, "ids"))
-        self._find_all = dialect.compiled(found)
+        self._find_all = dialect.compiled(dialect.current(found))
 
     def insert(self, step: Step, jobs: Sequence[NewJob | StoredJob]) -> list[Inserted]:
         """Stores each, and answers each."""
@@ -45,9 +45,7 @@ class LockedInserting(Inserting):
         return [answers[position] for position in range(len(jobs))]
 
     def _insert_plain(self, step: Step, jobs: Sequence[NewJob | StoredJob], rows: list[Row]) -> list[Inserted]:
-        listing = self._dialect.listing
-        arrays = {name: listing(values) for name, values in zip(PLAIN_COLUMNS, zip(*rows, strict=True), strict=True)}
-        landed = {identity for (identity,) in self._bulk(PLAIN_COLUMNS, state=State.PENDING).run(step.cursor, **arrays)}
+        landed = self._landed(step, PLAIN_COLUMNS, rows, state=State.PENDING)
         if len(landed) == len(jobs):
             return [INSERTED[State.PENDING]] * len(jobs)
         rest = {job.id: prepared(job, step.now, position) for position, job in enumerate(jobs) if job.id not in landed}
@@ -62,8 +60,7 @@ class LockedInserting(Inserting):
     def _insert_all(self, step: Step, shape: tuple[str, ...] | None, run: list[Prepared]) -> list[Inserted]:
         if shape is None or len(run) == 1:
             return [self._insert_one(step, one) for one in run]
-        names = {name: self._dialect.listing([one.columns[name] for one in run]) for name in shape}
-        landed = {identity for (identity,) in self._bulk(shape).run(step.cursor, **names)}
+        landed = self._landed(step, shape, [tuple(one.columns[name] for name in shape) for one in run])
         mine = []
         for one in run:
             if one.job.id in landed:
@@ -78,6 +75,12 @@ class LockedInserting(Inserting):
             INSERTED[one.job.state] if id(one) in stored else repeated.get(one.job.id) or self._insert_one(step, one)
             for one in run
         ]
+
+    def _landed(self, step: Step, columns: tuple[str, ...], rows: list[Row], **constants: int) -> set[str]:
+        """Stores the rows that do not clash: their ids."""
+        listing = self._dialect.listing
+        arrays = {name: listing(values) for name, values in zip(columns, zip(*rows, strict=True), strict=True)}
+        return {identity for (identity,) in self._bulk(columns, **constants).run(step.cursor, **arrays)}
 
     def _repeated(self, step: Step, rest: list[Prepared]) -> dict[str, Inserted]:
         """The answers to those whose id is stored already."""

@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Final, NamedTuple
 
 from sqlalchemy import select
-from sqlalchemy.schema import CreateIndex, CreateSequence, CreateTable
+from sqlalchemy.schema import CreateIndex, CreateSequence
 
 from longshore.errors import SchemaError
 from longshore_sql.dialect import Dialect
@@ -81,10 +81,9 @@ class Versions:
 
     def create(self, cursor: Cursor) -> None:
         """Makes all tables and indexes at the present version."""
+        sequences = [CreateSequence(self._schema.versions)] if self._dialect.has_sequences else []
         tables = self._schema.metadata.sorted_tables
-        indexes = [index for table in tables for index in sorted(table.indexes, key=lambda index: str(index.name))]
-        sequences = [CreateSequence(self._schema.versions)] if self._dialect.locks_rows else []
-        for text in self._dialect.script([*sequences, *map(CreateTable, tables), *map(CreateIndex, indexes)]):
+        for text in [*self._dialect.script(sequences), *self._dialect.definitions(tables)]:
             cursor.execute(text)
         self._store(cursor, version=self._version, readable_from=self._readable_from, records=0)
 

@@ -193,7 +193,7 @@ class PostgresDriver(SQLDriver):
         self._versions.judge({name: value or 0 for name, value in zip(_JUDGED, values, strict=False)})
         return Step(cursor, now if self._clock is None else self._clock())
 
-    def _wake_after(self, topics: Sequence[str], tx: Any) -> None:
+    def _wake_after(self, topics: Sequence[str], tx: Any, identity: str) -> None:
         if tx is None:
             self.wake(topics)
         elif Features.WAKEUPS in self.features:

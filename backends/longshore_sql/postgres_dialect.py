@@ -21,11 +21,15 @@ class PostgresDialect(Dialect):
 
     locks_rows = True
     has_arrays = True
-    clash = psycopg.errors.UniqueViolation
+    has_sequences = True
 
     def __init__(self) -> None:
         dialect: Any = PGDialect_psycopg
         super().__init__(dialect(paramstyle="format"))
+
+    @property
+    def clash(self) -> tuple[type[Exception], ...]:
+        return (psycopg.errors.UniqueViolation,)
 
     def inserting(self, table: Table) -> Insert:
         return insert(table).on_conflict_do_nothing()

@@ -160,10 +160,11 @@ class Reading:
             statement = self._dialect.through(statement, self._schema.job, self._schema.index(index))
         age, last = tuple_(job.created, job.id), tuple_(given("last_created"), given("last_id"))
         if order is Order.NEWEST:
-            statement = statement.where(age < last) if after else statement
+            # A row is compared by its columns; the first alone is what every planner can begin at.
+            statement = statement.where(job.created <= given("last_created"), age < last) if after else statement
             statement = statement.order_by(job.created.desc(), job.id.desc())
         else:
-            statement = statement.where(age > last) if after else statement
+            statement = statement.where(job.created >= given("last_created"), age > last) if after else statement
             statement = statement.order_by(job.created, job.id)
         return statement.limit(given("limit"))
 

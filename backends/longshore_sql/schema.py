@@ -23,6 +23,7 @@ from sqlalchemy import (
     false,
     literal_column,
 )
+from sqlalchemy.dialects.mysql import LONGBLOB, LONGTEXT, VARBINARY, VARCHAR
 
 from longshore.contract import ENDED, HELD, IfParentFails, State, UniqueScope
 
@@ -30,8 +31,17 @@ NAMESPACE: Final = r"[a-z][a-z0-9_]{0,30}"
 VERSION: Final = 1
 READABLE_FROM: Final = 1
 """The oldest version of this package's schema whose code can work on the present one."""
-WORD: Final = String().with_variant(Text(collation="C"), "postgresql")
+_MYSQL: Final = ("mysql", "mariadb")
+WORD: Final = String().with_variant(Text(collation="C"), "postgresql").with_variant(VARCHAR(200), *_MYSQL)
 """A text that is compared by its bytes."""
+LONG_TEXT: Final = Text().with_variant(LONGTEXT(), *_MYSQL)
+BYTES: Final = LargeBinary().with_variant(LONGBLOB(), *_MYSQL)
+FEW_BYTES: Final = LargeBinary().with_variant(VARBINARY(64), *_MYSQL)
+_TABLE: Final[dict[str, Any]] = {
+    "mysql_engine": "InnoDB", "mysql_charset": "utf8mb4", "mysql_collate": "utf8mb4_0900_bin",
+    "mariadb_engine": "InnoDB", "mariadb_charset": "utf8mb4", "mariadb_collate": "utf8mb4_nopad_bin",
+}  # fmt: skip
+"""Where texts take their order from the table: by bytes, and without padding."""
 OVERDUE: Final = frozenset({State.WAITING, State.PENDING})
 """States in which a job can expire."""
 
@@ -56,13 +66,20 @@ def is_any_of(column: ColumnElement[int], values: Iterable[int]) -> ColumnElemen
     return column.in_(constants) if constants else false()
 
 
-class Schema:
-    """The tables of one namespace."""
+_WHOLE: Final = {"waiting": "stated", "held": "stated", "ended": "stated"}
+"""Where an index that holds every row stands in for several partial ones."""
 
-    def __init__(self, namespace: str, schema: str | None = None, *, numbered: bool = True) -> None:
+
+class Schema:
+    """The tables of one namespace; ``partial`` says whether the database has partial indexes."""
+
+    def __init__(
+        self, namespace: str, schema: str | None = None, *, numbered: bool = True, partial: bool = True
+    ) -> None:
         self.namespace = namespace
+        self.partial = partial
         self.metadata = MetaData(schema=schema)
-        self.job = Table(f"{namespace}_job", self.metadata, *_job_columns(numbered))
+        self.job = Table(f"{namespace}_job", self.metadata, *_job_columns(numbered), **_TABLE)
         self.row: ColumnElement[Any] = self.job.c.seq if numbered else self.job.c.id
         """What tells the rows of jobs apart: a number, if they are stored in its order, else the id alone."""
         self.parent = Table(
@@ -72,14 +89,16 @@ class Schema:
             Column("child", WORD, nullable=False),
             PrimaryKeyConstraint("parent", "child"),
             sqlite_with_rowid=False,
+            **_TABLE,
         )
         self.attempt = Table(
             f"{namespace}_attempt",
             self.metadata,
             Column("job", WORD, nullable=False),
             Column("number", Integer, nullable=False),
-            Column("record", LargeBinary, nullable=False),
+            Column("record", BYTES, nullable=False),
             PrimaryKeyConstraint("job", "number"),
+            **_TABLE,
         )
         self.record = Table(
             f"{namespace}_record",
@@ -88,17 +107,22 @@ class Schema:
             Column("key", WORD, nullable=False),
             Column("version", BigInteger, nullable=False),
             Column("expires", BigInteger),
-            Column("value", LargeBinary, nullable=False),
+            Column("value", BYTES, nullable=False),
             PrimaryKeyConstraint("kind", "key"),
+            **_TABLE,
         )
-        self.meta = Table(f"{namespace}_meta", self.metadata, *_meta_columns())
+        self.meta = Table(f"{namespace}_meta", self.metadata, *_meta_columns(), **_TABLE)
         self.versions = Sequence(f"{namespace}_version", metadata=self.metadata, data_type=BigInteger)
         """The versions of records, where many write at once and the database has sequences."""
-        self._add_indexes()
+        if partial:
+            self._add_partial_indexes()
+        else:
+            self._add_whole_indexes()
+        self._add_common_indexes()
 
     def index(self, name: str) -> str:
         """The full name of an index, or of anything else that the database names beside the tables."""
-        return f"{self.namespace}_{name}"
+        return f"{self.namespace}_{name if self.partial else _WHOLE.get(name, name)}"
 
     def index_named(self, name: str) -> Index:
         """An index by its short name."""
@@ -110,13 +134,16 @@ class Schema:
 
     def is_held(self) -> ColumnElement[bool]:
         """The condition of the index of jobs that somebody has."""
-        return is_any_of(self.job.c.state, HELD) | self.job.c.holder.is_not(None)
+        in_state = is_any_of(self.job.c.state, HELD)
+        return in_state | self.job.c.holder.is_not(None) if self.partial else in_state
 
     def is_ended(self) -> ColumnElement[bool]:
         """The condition of the index of ended jobs."""
+        if not self.partial:
+            return is_any_of(self.job.c.state, ENDED)
         return (self.job.c.state >= constant(min(ENDED))) | self.job.c.ended.is_not(None)
 
-    def _add_indexes(self) -> None:
+    def _add_partial_indexes(self) -> None:
         job, ready, aside, future = self.job.c, Lane.READY, Lane.ASIDE, Lane.FUTURE
         urgent = job.priority.desc()
         # Task, lane and state stand last for those who count or pass over jobs: they need not look at the rows.
@@ -134,9 +161,32 @@ class Schema:
         self._partial("overdue", overdue, job.expires)
         self._partial("releasing", job.releases == constant(True), job.created, job.id)
         self._partial("ended", self.is_ended(), job.state, job.ended, job.queue, job.task)
-        Index(self.index("listed"), job.created, job.id)
-        Index(self.index("child"), self.parent.c.child)
         self._partial("lapsing", self.record.c.expires.is_not(None), self.record.c.expires)
+
+    def _add_whole_indexes(self) -> None:
+        """Where each index holds every row: what a partial one leaves out stands behind what it asks for."""
+        job = self.job.c
+        urgent = job.priority.desc()
+        self._whole("ready", job.lane, job.queue, urgent, job.due, job.id, job.task)
+        self._whole("aside", job.lane, job.queue, job.task, urgent, job.due, job.id)
+        self._whole("future", job.lane, job.due, job.queue, job.task)
+        self._whole("stated", job.state, job.ended, job.queue, job.task)
+        self._whole("holder", job.holder)
+        self._whole("slot", job.unique_slot, unique=True)
+        self._whole("turn", job.key, job.turn, unique=True)
+        self._whole("keyed", job.key, job.state, job.created, job.id)
+        self._whole("unique_key", job.unique_key)
+        self._whole("grouped", job.group, job.state, job.created, job.id)
+        self._whole("overdue", job.state, job.expires)
+        self._whole("releasing", job.releases, job.created, job.id)
+        self._whole("lapsing", self.record.c.expires)
+
+    def _add_common_indexes(self) -> None:
+        self._whole("listed", self.job.c.created, self.job.c.id)
+        self._whole("child", self.parent.c.child)
+
+    def _whole(self, name: str, *columns: Any, unique: bool = False) -> None:
+        Index(self.index(name), *columns, unique=unique)
 
     def _partial(self, name: str, where: ColumnElement[Any], *columns: Any, unique: bool = False) -> None:
         Index(self.index(name), *columns, unique=unique, sqlite_where=where, postgresql_where=where)
@@ -212,12 +262,12 @@ def _body_columns() -> list[Column[Any]]:
     return [
         Column("codec", WORD, nullable=False),
         Column("result_codec", WORD),
-        Column("digest", LargeBinary, nullable=False),
-        Column("parents", Text),
-        Column("notes", Text),
-        Column("payload", LargeBinary, nullable=False),
-        Column("cursor", LargeBinary),
-        Column("result", LargeBinary),
+        Column("digest", FEW_BYTES, nullable=False),
+        Column("parents", LONG_TEXT),
+        Column("notes", LONG_TEXT),
+        Column("payload", BYTES, nullable=False),
+        Column("cursor", BYTES),
+        Column("result", BYTES),
     ]
 
 

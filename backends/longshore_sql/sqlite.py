@@ -186,7 +186,7 @@ class SQLiteDriver(SQLDriver):
                 if not inside:
                     cursor.execute("ROLLBACK")
 
-    def _wake_after(self, topics: Sequence[str], tx: Any) -> None:
+    def _wake_after(self, topics: Sequence[str], tx: Any, identity: str) -> None:
         if tx is None:
             self.wake(topics)
         else:

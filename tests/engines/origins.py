@@ -92,6 +92,8 @@ def _version_in_path(program: Path) -> tuple[int, ...]:
 
 
 def _wheel(recipe: Recipe) -> Origin | Missing:
+    if recipe.wheel is None:
+        return Missing("wheel", "none is known")
     remedy = f"pip install {recipe.wheel.distribution}"
     try:
         distribution = metadata.distribution(recipe.wheel.distribution)

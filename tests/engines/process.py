@@ -124,7 +124,7 @@ class LocalServer:
 
     def _copy_of(self, program: Path) -> Path:
         wheel = self._recipe.wheel
-        if not program.as_posix().endswith(wheel.program):
+        if wheel is None or not program.as_posix().endswith(wheel.program):
             raise ServerFailed(f"{program} cannot be run by the account {self._account['user']!r}: make it readable")
         site = program.parents[wheel.program.count("/")]
         for tree in wheel.trees:

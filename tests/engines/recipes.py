@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import signal
 import subprocess
 from dataclasses import dataclass
@@ -33,7 +34,7 @@ class Recipe(Protocol):
 
     program: str
     folders: tuple[str, ...]
-    wheel: Wheel
+    wheel: Wheel | None
     image: Image
     refuses_root: bool
     stop_signal: signal.Signals
@@ -196,4 +197,57 @@ class Mongo:
         client.admin.command("replSetInitiate", {"_id": "longshore", "members": [member]})
 
 
-RECIPES: dict[str, Recipe] = {"postgres": Postgres(), "redis": Redis(), "mongo": Mongo()}
+class MariaDB:
+    """MariaDB; as root it runs under an account without rights, which is how it wants to be run."""
+
+    program = "mariadbd"
+    folders: tuple[str, ...] = ("/usr/sbin",)
+    wheel = None
+    image = Image(
+        name="mariadb:10.11",
+        port=3306,
+        environment={"MARIADB_ALLOW_EMPTY_ROOT_PASSWORD": "yes", "MARIADB_DATABASE": "longshore"},
+        command=[],
+    )
+    refuses_root = True
+    stop_signal: signal.Signals = signal.SIGTERM
+    abort_signal: signal.Signals = signal.SIGKILL
+
+    def prepare(self, program: Path, data: Path, account: dict[str, Any]) -> None:
+        installer = shutil.which("mariadb-install-db") or str(program.parents[1] / "bin" / "mariadb-install-db")
+        subprocess.run(
+            [
+                installer, "--no-defaults", f"--datadir={data}", "--auth-root-authentication-method=normal",
+                "--skip-test-db", "--skip-name-resolve", "--innodb-log-file-size=48M", "--innodb-flush-method=nosync",
+            ],
+            cwd=data.parent, check=True, capture_output=True, text=True, **account,
+        )  # fmt: skip
+
+    def command(self, program: Path, data: Path, port: int) -> list[str]:
+        settings = {
+            "datadir": data, "port": port, "bind-address": "127.0.0.1", "socket": data / "socket",
+            "pid-file": data / "pid", "innodb-log-file-size": "48M", "innodb-buffer-pool-size": "128M",
+            "max-connections": 500, "character-set-server": "utf8mb4",
+            # A test ends the server, never the machine: what the system was given is kept without a wait for the disk.
+            "innodb-flush-method": "nosync",
+        }  # fmt: skip
+        words = [f"--{name}={value}" for name, value in settings.items()]
+        return [str(program), "--no-defaults", "--skip-name-resolve", *words]
+
+    def url(self, port: int) -> str:
+        return f"mariadb://root@127.0.0.1:{port}/longshore"
+
+    def greet(self, port: int) -> bool:
+        import pymysql
+
+        try:
+            with pymysql.connect(host="127.0.0.1", port=port, user="root", connect_timeout=2) as connection:
+                connection.query("CREATE DATABASE IF NOT EXISTS longshore")
+                return True
+        except pymysql.OperationalError:
+            return False
+
+
+RECIPES: dict[str, Recipe] = {
+    "postgres": Postgres(), "mariadb": MariaDB(), "redis": Redis(), "mongo": Mongo(),
+}  # fmt: skip

@@ -1,0 +1,281 @@
+"""Where the connections to MariaDB come from: a pool of our own, or a live object of the application."""
+
+from __future__ import annotations
+
+import os
+import threading
+from abc import ABC, abstractmethod
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager, suppress
+from typing import Any, ClassVar, Final
+
+import pymysql
+import sqlalchemy
+from pymysql.constants import SERVER_STATUS
+from sqlalchemy.pool import NullPool, QueuePool
+
+from longshore.errors import Closed, ConfigurationError, InvalidValue, Unsupported
+from longshore_sql.mysql_dialect import errors
+from longshore_sql.mysql_errors import is_broken, unopened
+from longshore_sql.mysql_options import Options
+
+Connection = Any
+"""PyMySQL's, mysqlclient's, or one that SQLAlchemy makes look like these."""
+
+_SETTINGS: Final = (
+    "SET SESSION TRANSACTION ISOLATION LEVEL READ COMMITTED; "
+    "SET SESSION innodb_lock_wait_timeout = {wait}, sql_mode = 'STRICT_TRANS_TABLES,NO_ENGINE_SUBSTITUTION' "
+    # A long list of ids would else become a table of its own, which is then joined by whatever way looks cheap.
+    "/*M!100203 , in_predicate_conversion_threshold = 0 */"
+)
+
+
+class Source(ABC):
+    """Lends a connection for each step; only the thread that it is lent to uses it."""
+
+    target: Any
+    """What another `connect` takes to reach the same."""
+    is_ours: ClassVar[bool] = False
+    """Whether its connections have our settings, and take several statements at once."""
+
+    @abstractmethod
+    def lent(self) -> AbstractContextManager[Connection]:
+        """A connection outside any transaction. What is left open on it is rolled back."""
+
+    @abstractmethod
+    def engine(self) -> sqlalchemy.Engine:
+        """An engine for transactions of the application's own."""
+
+    @abstractmethod
+    def opened(self) -> Connection:
+        """A further connection, which is the caller's to close."""
+
+    def close(self) -> None:
+        """Closes what was opened here."""
+        return
+
+
+class PoolSource(Source):
+    """Connections of our own in a pool. A child of fork opens new ones."""
+
+    is_ours = True
+
+    def __init__(self, options: Options) -> None:
+        self._options = options
+        self._arguments = options.arguments()
+        self._settings = _SETTINGS.format(wait=max(1, round(options.lock_timeout)))
+        self._process = os.getpid()
+        self._abandoned: list[QueuePool] = []
+        self._closed = False
+        self._lock = threading.Lock()
+        self.target = options.target()
+        self._pool = self._fresh()
+
+    @contextmanager
+    def lent(self) -> Iterator[Connection]:
+        pool = self._own()
+        pooled = pool.connect()
+        try:
+            yield pooled.driver_connection
+        except BaseException as error:
+            if is_broken(error) or not _rolled_back(pooled.driver_connection):
+                # The others were most likely broken by the same.
+                pooled.invalidate()
+                pool.dispose()
+            raise
+        finally:
+            pooled.close()
+
+    def engine(self) -> sqlalchemy.Engine:
+        return sqlalchemy.create_engine("mysql+pymysql://", pool=self._own())
+
+    def _own(self) -> QueuePool:
+        if self._closed:
+            raise Closed("the driver of this MariaDB was closed: connect again")
+        if self._process != os.getpid():
+            with self._lock:
+                if self._process != os.getpid():
+                    # The parent goes on with these: nothing may be sent on them, not even a farewell.
+                    self._abandoned.append(self._pool)
+                    self._pool, self._process = self._fresh(), os.getpid()
+        return self._pool
+
+    def opened(self) -> Connection:
+        connection = _opened(self._arguments)
+        try:
+            cursor = connection.cursor()
+            cursor.execute(self._settings)
+            cursor.nextset()
+        except BaseException:
+            connection.close()
+            raise
+        return connection
+
+    def close(self) -> None:
+        self._closed = True
+        if self._process == os.getpid():
+            self._pool.dispose()
+
+    def _fresh(self) -> QueuePool:
+        options = self._options
+        return QueuePool(
+            self.opened, pool_size=options.pool_size, max_overflow=options.max_overflow, timeout=options.pool_timeout,
+            recycle=int(options.pool_recycle) or -1, use_lifo=True, reset_on_return=None,
+        )  # fmt: skip
+
+
+class EngineSource(Source):
+    """A live engine of the application: each step takes a connection from its pool and gives it back as it was."""
+
+    def __init__(self, engine: sqlalchemy.Engine) -> None:
+        if engine.dialect.driver not in {"pymysql", "mysqldb"}:
+            raise ConfigurationError(
+                "expected an engine of mysql+pymysql:// or mysql+mysqldb://, got one of "
+                f"{engine.dialect.name}+{engine.dialect.driver}"
+            )
+        self._engine = engine
+        self.target = engine
+
+    @contextmanager
+    def lent(self) -> Iterator[Connection]:
+        pooled = self._engine.raw_connection()
+        try:
+            yield pooled.driver_connection
+        except BaseException as error:
+            if is_broken(error) or not _rolled_back(pooled.driver_connection):
+                pooled.invalidate()
+            raise
+        finally:
+            pooled.close()
+
+    def engine(self) -> sqlalchemy.Engine:
+        return self._engine
+
+    def opened(self) -> Connection:
+        pooled = self._engine.raw_connection()
+        connection: Connection = pooled.driver_connection
+        pooled.detach()
+        connection.autocommit(True)
+        return connection
+
+
+class ConnectionSource(Source):
+    """One live connection of the application: the client library's own, or SQLAlchemy's."""
+
+    def __init__(self, handle: Any) -> None:
+        self._handle = handle
+        self._lock = threading.RLock()
+        self.target = handle
+        driver_connection(handle)
+
+    @contextmanager
+    def lent(self) -> Iterator[Connection]:
+        with self._lock:
+            connection = driver_connection(self._handle)
+            if _is_inside(connection):
+                raise ConfigurationError(
+                    "the connection that was handed in is inside a transaction: give it as tx=… to take part in that, "
+                    "or commit first"
+                )
+            try:
+                yield connection
+            except BaseException:
+                _rolled_back(connection)
+                raise
+
+    def engine(self) -> sqlalchemy.Engine:
+        return sqlalchemy.create_engine("mysql+pymysql://", creator=self.opened, poolclass=NullPool)
+
+    def opened(self) -> Connection:
+        connection = driver_connection(self._handle)
+        if not isinstance(connection, pymysql.Connection):
+            raise Unsupported(
+                f"no second connection can be made from one of {type(connection).__module__}'s: give an Engine or a URL"
+            )
+        return _opened(_address(connection))
+
+
+def joined(tx: Any) -> Connection:
+    """The connection of an application's transaction."""
+    if isinstance(tx, sqlalchemy.Connection) and not tx.in_transaction():
+        tx.begin()  # Else its commit would find nothing to commit: it does not see what is done beneath it.
+    connection = driver_connection(tx)
+    if connection.get_autocommit() and _is_inside(connection) is False:
+        raise InvalidValue("expected tx to be in a transaction, got a connection in none: execute BEGIN on it first")
+    return connection
+
+
+def driver_connection(handle: Any) -> Connection:
+    """The client library's connection in a connection or a session of SQLAlchemy's, or itself."""
+    if isinstance(handle, sqlalchemy.Connection):
+        return _checked(handle.connection.driver_connection)
+    if isinstance(handle, _kinds()):
+        return _checked(handle)
+    inner = handle.connection() if callable(getattr(handle, "connection", None)) else None
+    if isinstance(inner, sqlalchemy.Connection):
+        return _checked(inner.connection.driver_connection)
+    raise ConfigurationError(_unexpected(handle))
+
+
+def is_connected_directly(connection: Connection, identity: int) -> bool:
+    """Whether the server's thread is the one that it greeted us as; else somebody stands between."""
+    return bool(connection.thread_id() == identity)
+
+
+def _kinds() -> tuple[type[Any], ...]:
+    """The classes of connections that are known."""
+    return tuple(kind for kind in (pymysql.Connection, *_other_kinds()))
+
+
+def _other_kinds() -> tuple[type[Any], ...]:
+    import sys
+
+    library = sys.modules.get("MySQLdb.connections")
+    return () if library is None else (library.Connection,)
+
+
+def _checked(connection: Any) -> Connection:
+    if not isinstance(connection, _kinds()):
+        raise ConfigurationError(_unexpected(connection))
+    spoken = connection.character_set_name() if hasattr(connection, "character_set_name") else connection.charset
+    if not str(spoken).startswith("utf8mb4"):
+        raise ConfigurationError(
+            f"expected a connection that speaks utf8mb4, got one of {spoken}: open it with charset"
+        )
+    return connection
+
+
+def _unexpected(handle: Any) -> str:
+    return (
+        "expected a connection of PyMySQL's or mysqlclient's, or a Connection or Session of SQLAlchemy's on one, got "
+        f"{type(handle).__module__}.{type(handle).__qualname__}"
+    )
+
+
+def _is_inside(connection: Connection) -> bool | None:
+    """Whether a transaction is open; None where the client library does not tell."""
+    status = getattr(connection, "server_status", None)
+    return None if status is None else bool(status & SERVER_STATUS.SERVER_STATUS_IN_TRANS)
+
+
+def _rolled_back(connection: Connection) -> bool:
+    """Whether the connection is of further use, with nothing left open on it."""
+    with suppress(*errors("Error")):
+        connection.rollback()
+        return True
+    return False
+
+
+def _address(connection: Any) -> dict[str, Any]:
+    """What PyMySQL was called with to make a connection, as far as another needs it."""
+    kept = ("host", "port", "user", "password", "unix_socket")
+    address = {name: getattr(connection, name) for name in kept if getattr(connection, name)}
+    secured = {"ssl": connection.ctx} if connection.ssl else {}
+    return {**address, **secured, "database": connection.db, "charset": "utf8mb4", "autocommit": True}
+
+
+def _opened(arguments: dict[str, Any]) -> pymysql.Connection[Any]:
+    try:
+        return pymysql.connect(**arguments)
+    except pymysql.MySQLError as error:
+        raise unopened(error) from error
