@@ -144,7 +144,7 @@ class Claiming:
 
     def _look(self, step: Step, claim: Claim, look: Look, aside: Sequence[str], wanted: int, taking: _Taking) -> _Found:
         """Reads as many rows as are wanted, and takes or expires them."""
-        cursor, now = step
+        cursor, now = step.cursor, step.now
         to = State.RESERVED if claim.reserve else State.RUNNING
         rows = self._heads.read(step, claim, look, aside, to, taking.holder, wanted)
         found = _Found()

@@ -56,14 +56,11 @@ class Inserting:
         self._shapes: dict[tuple[str, ...], Statement] = {}
         self._plain = self._statement(PLAIN_COLUMNS, state=State.PENDING)
         self._arranged = self._plain.arranged(PLAIN_COLUMNS)
-        self._find = dialect.compiled(dialect.current(self._finding()))
-        self._slot = dialect.compiled(dialect.current(self._finding_slot()))
+        self._find = self._looks(self._finding())
+        self._slot = self._looks(self._finding_slot())
         self._free = dialect.compiled(self._freeing())
-        self._turn = dialect.compiled(dialect.current(self._finding_turn()))
-        self._turns = [
-            dialect.compiled(self._finding_turns()),
-            dialect.compiled(dialect.current(self._finding_turns())),
-        ]
+        self._turn = self._looks(self._finding_turn())
+        self._turns = self._looks(self._finding_turns())
         self._queued = dialect.compiled(self._finding_queued())
         self._parent = self._adding("parent", "parent", "child")
         self._attempt = self._adding("attempt", "job", "number", "record")
@@ -123,20 +120,20 @@ class Inserting:
 
     def _clash(self, step: Step, job: StoredJob) -> Inserted | None:
         """With what the job clashed, None where that has gone."""
-        if stored := self._find.run(step.cursor, id=job.id).fetchone():
+        if stored := self._find[step.may_lag].run(step.cursor, id=job.id).fetchone():
             state, task, digest = stored
             return Inserted(Insertion.REPEATED, State(state), task=task, digest=digest)
         if job.unique_held and job.unique_key is not None:
             holder = self.slot_holder(step, job.unique_key)
             if holder is not None:
                 return Inserted(Insertion.HELD, held_by=holder)
-        if job.turn is not None and self._turn.run(step.cursor, key=job.key, turn=job.turn).fetchone() is not None:
+        if job.turn is not None and self._turn_is_taken(step, job):
             return _TURN_TAKEN
         return None
 
     def slot_holder(self, step: Step, unique_key: str) -> str | None:
         """The job that holds a unique slot; one whose unique period has passed loses it."""
-        holder = self._slot.run(step.cursor, unique_slot=unique_key).fetchone()
+        holder = self._slot[step.may_lag].run(step.cursor, unique_slot=unique_key).fetchone()
         if holder is None:
             return None
         identity, until = holder
@@ -148,7 +145,7 @@ class Inserting:
 
     def _with_turn(self, step: Step, job: StoredJob, *, again: bool) -> StoredJob:
         if self._queued.run(step.cursor, key=job.key).fetchone() is None:
-            taken = {turn for (turn,) in self._turns[again].run(step.cursor, key=job.key)}
+            taken = {turn for (turn,) in self._turns[again and step.may_lag].run(step.cursor, key=job.key)}
             for turn in range(job.turns):
                 if turn not in taken:
                     return replace(job, state=State.PENDING, turn=turn)
@@ -170,6 +167,14 @@ class Inserting:
         parents = [{"parent": parent, "child": job.id} for job in jobs for parent in job.parents]
         if parents:
             step.cursor.executemany(self._parent.text, map(self._parent.values, parents))
+
+    def _turn_is_taken(self, step: Step, job: StoredJob) -> bool:
+        found = self._turn[step.may_lag].run(step.cursor, key=job.key, turn=job.turn)
+        return found.fetchone() is not None
+
+    def _looks(self, statement: Select[Any]) -> tuple[Statement, Statement]:
+        """A look as the transaction sees it, and one that sees what is committed by now."""
+        return self._dialect.compiled(statement), self._dialect.compiled(self._dialect.current(statement))
 
     def _statement(self, columns: tuple[str, ...], **constants: int) -> Statement:
         if columns not in self._shapes:

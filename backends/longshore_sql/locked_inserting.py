@@ -28,7 +28,7 @@ class LockedInserting(Inserting):
         self._bulks: dict[tuple[str, ...], Statement] = {}
         job = schema.job.c
         found = select(job.id, job.state, job.task, job.digest).where(dialect.among(job.id, "ids"))
-        self._find_all = dialect.compiled(dialect.current(found))
+        self._find_all = self._looks(found)
 
     def insert(self, step: Step, jobs: Sequence[NewJob | StoredJob]) -> list[Inserted]:
         """Stores each, and answers each."""
@@ -84,7 +84,7 @@ class LockedInserting(Inserting):
 
     def _repeated(self, step: Step, rest: list[Prepared]) -> dict[str, Inserted]:
         """The answers to those whose id is stored already."""
-        rows = self._find_all.run(step.cursor, ids=self._dialect.listing([one.job.id for one in rest]))
+        rows = self._find_all[step.may_lag].run(step.cursor, ids=self._dialect.listing([one.job.id for one in rest]))
         return {
             identity: Inserted(Insertion.REPEATED, State(state), task=task, digest=digest)
             for identity, state, task, digest in rows

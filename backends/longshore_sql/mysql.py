@@ -211,7 +211,7 @@ class MySQLDriver(SQLDriver):
             cursor = joined(tx).cursor()
             try:
                 cursor.execute(self._opening)
-                yield self._step(cursor)
+                yield self._step(cursor)._replace(may_lag=True)
             except errors("Error") as error:
                 if code_of(error) in DEADLOCK:
                     raise lost_transaction(error) from error

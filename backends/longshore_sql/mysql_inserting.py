@@ -35,7 +35,7 @@ class WholeInserting(LockedInserting):
         ids = {row[identity] for row in rows}
         if self._stores_whole(step, columns, rows, constants):
             return ids
-        found = self._find_all.run(step.cursor, ids=self._dialect.listing(sorted(ids)))
+        found = self._find_all[step.may_lag].run(step.cursor, ids=self._dialect.listing(sorted(ids)))
         new = ids - {row[0] for row in found}
         rest = [row for row in rows if row[identity] in new]
         if rest and len(rest) < len(rows) and self._stores_whole(step, columns, rest, constants):

@@ -79,11 +79,13 @@ class Bell:
         """Rings soon."""
         with self._begun():
             self._topics.update(map(shortened, topics))
+            self._changed.notify()
 
     def ring_when_committed(self, identity: str, topics: Iterable[str]) -> None:
         """Rings as soon as the row of a job, stored by an open transaction, is committed."""
         with self._begun():
             self._watch.add(identity, map(shortened, topics))
+            self._changed.notify()
 
     def close(self) -> None:
         """Rings for what is left, and ends."""
@@ -104,7 +106,6 @@ class Bell:
             if self._thread is None and not self._closed:
                 self._thread = threading.Thread(target=self._run, name="longshore-ring", daemon=True)
                 self._thread.start()
-            self._changed.notify()
         return self._changed
 
     def _run(self) -> None:
@@ -127,7 +128,9 @@ class Bell:
     def _next(self) -> set[str] | None:
         """The topics to ring for, perhaps none while commits are awaited; None when it was closed."""
         with self._changed:
-            self._changed.wait_for(lambda: self._topics or self._closed, self._watch.patience())
+            while not (self._topics or self._closed):
+                if not self._changed.wait(self._watch.patience()) and self._watch.patience() is not None:
+                    break
             if self._closed and not self._topics:
                 return None
             topics, self._topics = self._topics, set()

@@ -80,7 +80,7 @@ class Shape:
 
     def make(self, step: Step, changes: Sequence[Change], bulk: Bulk | None = None) -> int:
         """Makes each change whose guards hold; how many were made."""
-        cursor, now = step
+        cursor, now = step.cursor, step.now
         rows = [self._named(change, now) for change in changes]
         if len(rows) == 1:
             return self._single.run(cursor, **rows[0]).rowcount

@@ -40,6 +40,8 @@ class Step(NamedTuple):
 
     cursor: Cursor
     now: Instant
+    may_lag: bool = False
+    """Whether it sees an older state than what is committed: then what must be known is read as `Dialect.current`."""
 
 
 def given(name: str) -> BindParameter[Any]:
