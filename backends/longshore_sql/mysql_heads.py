@@ -74,7 +74,7 @@ class NumberedHeads(Heads):
             "freed": UniqueScope.START.value if running else 0,
         }  # fmt: skip
         found = self._statement(look, len(aside)).run(step.cursor, **named)
-        if look.by_id or len(look.queues) == 1 and not aside:
+        if look.by_id or (len(look.queues) == 1 and not aside):
             return found
         rows = [row for row, *_ in found]
         if not rows:

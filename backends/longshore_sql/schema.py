@@ -24,6 +24,7 @@ from sqlalchemy import (
     literal_column,
 )
 from sqlalchemy.dialects.mysql import LONGBLOB, LONGTEXT, VARBINARY, VARCHAR
+from sqlalchemy.schema import SchemaItem
 
 from longshore.contract import ENDED, HELD, IfParentFails, State, UniqueScope
 
@@ -82,35 +83,9 @@ class Schema:
         self.job = Table(f"{namespace}_job", self.metadata, *_job_columns(numbered), **_TABLE)
         self.row: ColumnElement[Any] = self.job.c.seq if numbered else self.job.c.id
         """What tells the rows of jobs apart: a number, if they are stored in its order, else the id alone."""
-        self.parent = Table(
-            f"{namespace}_parent",
-            self.metadata,
-            Column("parent", WORD, nullable=False),
-            Column("child", WORD, nullable=False),
-            PrimaryKeyConstraint("parent", "child"),
-            sqlite_with_rowid=False,
-            **_TABLE,
-        )
-        self.attempt = Table(
-            f"{namespace}_attempt",
-            self.metadata,
-            Column("job", WORD, nullable=False),
-            Column("number", Integer, nullable=False),
-            Column("record", BYTES, nullable=False),
-            PrimaryKeyConstraint("job", "number"),
-            **_TABLE,
-        )
-        self.record = Table(
-            f"{namespace}_record",
-            self.metadata,
-            Column("kind", WORD, nullable=False),
-            Column("key", WORD, nullable=False),
-            Column("version", BigInteger, nullable=False),
-            Column("expires", BigInteger),
-            Column("value", BYTES, nullable=False),
-            PrimaryKeyConstraint("kind", "key"),
-            **_TABLE,
-        )
+        self.parent = Table(f"{namespace}_parent", self.metadata, *_parent_parts(), sqlite_with_rowid=False, **_TABLE)
+        self.attempt = Table(f"{namespace}_attempt", self.metadata, *_attempt_parts(), **_TABLE)
+        self.record = Table(f"{namespace}_record", self.metadata, *_record_parts(), **_TABLE)
         self.meta = Table(f"{namespace}_meta", self.metadata, *_meta_columns(), **_TABLE)
         self.versions = Sequence(f"{namespace}_version", metadata=self.metadata, data_type=BigInteger)
         """The versions of records, where many write at once and the database has sequences."""
@@ -190,6 +165,31 @@ class Schema:
 
     def _partial(self, name: str, where: ColumnElement[Any], *columns: Any, unique: bool = False) -> None:
         Index(self.index(name), *columns, unique=unique, sqlite_where=where, postgresql_where=where)
+
+
+def _parent_parts() -> list[SchemaItem]:
+    columns = [Column(name, WORD, nullable=False) for name in ("parent", "child")]
+    return [*columns, PrimaryKeyConstraint("parent", "child")]
+
+
+def _attempt_parts() -> list[SchemaItem]:
+    return [
+        Column("job", WORD, nullable=False),
+        Column("number", Integer, nullable=False),
+        Column("record", BYTES, nullable=False),
+        PrimaryKeyConstraint("job", "number"),
+    ]
+
+
+def _record_parts() -> list[SchemaItem]:
+    return [
+        Column("kind", WORD, nullable=False),
+        Column("key", WORD, nullable=False),
+        Column("version", BigInteger, nullable=False),
+        Column("expires", BigInteger),
+        Column("value", BYTES, nullable=False),
+        PrimaryKeyConstraint("kind", "key"),
+    ]
 
 
 def _meta_columns() -> list[Column[Any]]:
