@@ -25,6 +25,7 @@ from longshore_sql.mysql_sources import (
     EngineSource,
     PoolSource,
     Source,
+    cursor_of,
     is_connected_directly,
     joined,
 )
@@ -99,7 +100,7 @@ class MySQLDriver(SQLDriver):
 
     def migrate(self) -> None:
         with self._translated, self._source.lent() as connection:
-            cursor = connection.cursor()
+            cursor = cursor_of(connection)
             name = f"longshore {self._schema.namespace}"
             # Whoever else migrates this namespace of this server waits here, and then finds all done.
             cursor.execute("SELECT GET_LOCK(%s, %s)", (name, _MIGRATING))
@@ -138,7 +139,7 @@ class MySQLDriver(SQLDriver):
         if self._clock is not None:
             return self._clock()
         with self._translated, self._source.lent() as connection:
-            cursor = connection.cursor()
+            cursor = cursor_of(connection)
             cursor.execute(_CLOCK)
             return int(cursor.fetchone()[0])
 
@@ -190,7 +191,7 @@ class MySQLDriver(SQLDriver):
     @contextmanager
     def _transaction(self, begin: Sequence[str]) -> Iterator[Step]:
         with self._translated, self._source.lent() as connection:
-            cursor = connection.cursor()
+            cursor = cursor_of(connection)
             yield self._begun(cursor, begin)
             cursor.execute("COMMIT")
 
@@ -208,7 +209,7 @@ class MySQLDriver(SQLDriver):
     @contextmanager
     def _joined(self, tx: Any) -> Iterator[Step]:
         with self._translated:
-            cursor = joined(tx).cursor()
+            cursor = cursor_of(joined(tx))
             try:
                 cursor.execute(self._opening)
                 yield self._step(cursor)._replace(may_lag=True)
@@ -233,7 +234,7 @@ class MySQLDriver(SQLDriver):
 
     def _look_around(self, connection: Any) -> str:
         """What the server promises, and its version."""
-        cursor = connection.cursor()
+        cursor = cursor_of(connection)
         cursor.execute("SELECT VERSION(), CONNECTION_ID(), @@innodb_flush_log_at_trx_commit, @@max_allowed_packet")
         version, identity, flushes, packet = cursor.fetchone()
         if flushes != 1:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 import threading
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
@@ -10,6 +11,7 @@ from contextlib import AbstractContextManager, contextmanager, suppress
 from typing import Any, ClassVar, Final
 
 import pymysql
+import pymysql.cursors
 import sqlalchemy
 from pymysql.constants import SERVER_STATUS
 from sqlalchemy.pool import NullPool, QueuePool
@@ -217,6 +219,13 @@ def driver_connection(handle: Any) -> Connection:
     raise ConfigurationError(_unexpected(handle))
 
 
+def cursor_of(connection: Connection) -> Any:
+    """A cursor that gives rows as they are needed here, whatever kind the application's own are."""
+    if isinstance(connection, pymysql.Connection):
+        return connection.cursor(pymysql.cursors.Cursor)
+    return connection.cursor(sys.modules["MySQLdb.cursors"].Cursor)
+
+
 def is_connected_directly(connection: Connection, identity: int) -> bool:
     """Whether the server's thread is the one that it greeted us as; else somebody stands between."""
     return bool(connection.thread_id() == identity)
@@ -228,8 +237,6 @@ def _kinds() -> tuple[type[Any], ...]:
 
 
 def _other_kinds() -> tuple[type[Any], ...]:
-    import sys
-
     library = sys.modules.get("MySQLdb.connections")
     return () if library is None else (library.Connection,)
 

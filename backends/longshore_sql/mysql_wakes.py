@@ -19,6 +19,7 @@ from longshore.contract import Sleeper
 from longshore.errors import LongshoreError
 from longshore_sql.mysql_dialect import errors
 from longshore_sql.mysql_errors import INTERRUPTED, NO_SUCH_THREAD, code_of
+from longshore_sql.mysql_sources import cursor_of
 
 Connection = Any
 
@@ -114,7 +115,7 @@ class Bell:
             while (topics := self._next()) is not None:
                 try:
                     connection = connection or self._open()
-                    self._round(connection.cursor(), topics)
+                    self._round(cursor_of(connection), topics)
                 except failures() as error:
                     _logger.info("a wake-up was lost: %s", error)
                     self._watch.clear()
@@ -267,7 +268,7 @@ class Ears:
         try:
             for text, values in statements:
                 self._desk = self._desk or self._open()
-                self._desk.cursor().execute(text, values)
+                cursor_of(self._desk).execute(text, values)
         except failures() as error:
             _logger.info("who listens could not be noted: %s", error)
             if self._desk is not None:
@@ -300,7 +301,7 @@ class Ears:
         return None
 
     def _hear(self, connection: Connection) -> None:
-        cursor = connection.cursor()
+        cursor = cursor_of(connection)
         identity = self._identity
         while not self._closed.is_set():
             _slept(cursor)
