@@ -1,4 +1,5 @@
-"""Every test: first those that do not mind company, side by side; then those that are judged by a clock, alone.
+"""Every test: first those that do not mind company, side by side; then, on the servers too, those of the core whose
+meaning an engine could bend; then those that are judged by a clock, alone.
 
     python tests/run.py [what pytest takes]
 
@@ -23,7 +24,9 @@ from pathlib import Path
 REPOSITORY = Path(__file__).parent.parent
 PYTEST = [sys.executable, "-m", "pytest", "--durations=10"]
 SIDE_BY_SIDE = ["-m", "not timed", "--numprocesses=4", "--dist=loadgroup"]
+ON_SERVERS = ["-m", "every_engine and not timed", *SIDE_BY_SIDE[2:]]
 ALONE = ["-m", "timed"]
+SERVERS = {"LONGSHORE_TEST_STORES": "postgres,redis"}
 GOOD, BAD, NOTHING_COLLECTED = 0, 1, 5
 MEMORY = Path("/dev/shm")
 ROOM = 8 * 2**30
@@ -56,12 +59,22 @@ def quick_folder() -> Iterator[dict[str, str]]:
         yield os.environ | {"TMPDIR": folder}
 
 
+def parts() -> list[tuple[list[str], dict[str, str]]]:
+    """The runs of pytest, each with what its environment has more; who names stores has every test on those alone."""
+    on_servers = [] if SERVERS.keys() & os.environ.keys() else [(ON_SERVERS, SERVERS)]
+    return [(SIDE_BY_SIDE, {}), *on_servers, (ALONE, {})]
+
+
+def ended(part: list[str], arguments: list[str], environment: dict[str, str]) -> int:
+    """The exit code of one run."""
+    return subprocess.run([*PYTEST, *part, *arguments], check=False, cwd=REPOSITORY, env=environment).returncode
+
+
 def main(arguments: list[str]) -> int:
-    """Runs both and returns the exit code."""
+    """Runs all and returns the exit code."""
     allowed, began = seconds_allowed(REPOSITORY / "CONTRIBUTING.md"), time.monotonic()
-    runs = [[*PYTEST, *part, *arguments] for part in (SIDE_BY_SIDE, ALONE)]
     with quick_folder() as environment:
-        code = verdict([subprocess.run(run, check=False, cwd=REPOSITORY, env=environment).returncode for run in runs])
+        code = verdict([ended(part, arguments, environment | stores) for part, stores in parts()])
     took = time.monotonic() - began
     print(f"all tests together: {took:.0f} s of {allowed:.0f} s")
     late = took > allowed and os.environ.get("CI", "").lower() not in ("", "0", "false")

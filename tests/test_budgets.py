@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from budgets import Budgets, Layer, layers_in, layers_of
-from run import seconds_allowed, verdict
+from run import ALONE, ON_SERVERS, SIDE_BY_SIDE, parts, seconds_allowed, verdict
 
 pytest_plugins = ["pytester"]
 
@@ -51,6 +51,13 @@ def test_a_page_that_states_no_limit_is_refused(tmp_path: Path) -> None:
 )
 def test_a_failure_of_one_run_is_the_failure_of_all(codes: list[int], code: int) -> None:
     assert verdict(codes) == code
+
+
+def test_who_names_stores_has_the_tests_on_those_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("LONGSHORE_TEST_STORES", raising=False)
+    assert [part for part, _ in parts()] == [SIDE_BY_SIDE, ON_SERVERS, ALONE]
+    monkeypatch.setenv("LONGSHORE_TEST_STORES", "sqlite")
+    assert parts() == [(SIDE_BY_SIDE, {}), (ALONE, {})]
 
 
 @pytest.mark.parametrize(("seconds", "over"), [(0, ["tiny"]), (60, [])])

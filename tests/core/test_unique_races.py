@@ -16,6 +16,8 @@ from longshore import Debounce, Job, Longshore, State, Task, Unique
 from longshore.errors import IdConflict, UniqueConflict
 from longshore.testing.together import together
 
+pytestmark = pytest.mark.every_engine
+
 
 @pytest.fixture
 def app(target: Any) -> Iterator[Longshore]:

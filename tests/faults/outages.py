@@ -86,6 +86,7 @@ class Outages:
         assert not log.words("interrupted")
 
     @pytest.mark.slow
+    @pytest.mark.timed
     @pytest.mark.timeout(180)
     def test_an_outage_of_two_leases_rescues_nobody_who_lives(self, app: Longshore, server: Server, log: Log) -> None:
         """The workers stop what they run before their leases are over, and do it again when the server is back."""

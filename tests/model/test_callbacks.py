@@ -12,6 +12,8 @@ from longshore.following.follower import mend
 from longshore.following.sweep import sweep
 from longshore.testing.clock import ManualClock
 
+pytestmark = pytest.mark.every_engine
+
 
 class Pier:
     """A task that succeeds or fails, and one that notes by what end it was called."""

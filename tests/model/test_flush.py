@@ -15,6 +15,8 @@ from longshore.worker.upkeep import MEND_SECONDS
 from worker.faulty import FaultyApp, Line, LineDriver
 from worker.gate import PATIENCE
 
+pytestmark = pytest.mark.every_engine
+
 
 class Lines(Longshore):
     """An application whose workers' connections have a line each: first the courier's, then the heartbeat's."""

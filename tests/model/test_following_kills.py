@@ -13,6 +13,8 @@ from longshore.processes.supervisor import Supervisor
 from longshore.worker.settings import WorkerSettings
 from worker.words import Words
 
+pytestmark = pytest.mark.every_engine
+
 SETTINGS = WorkerSettings(slots=1, lease=1.5, heartbeat=0.5, poll=60.0, drain=5.0, grace=1.0)
 
 

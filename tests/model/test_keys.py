@@ -235,6 +235,7 @@ def mend_now(app: Longshore) -> None:
     follow(app.store, [Ended("00000", State.SUCCEEDED, True, None, "busy")])
 
 
+@pytest.mark.every_engine
 class TestCrashes:
     @pytest.fixture
     def line(self, timed: Longshore) -> Longshore:

@@ -203,6 +203,7 @@ class TestEnders:
         assert yard.states(parent, child) == [State.ABANDONED, State.CANCELLED]
 
 
+@pytest.mark.every_engine
 class TestTransactions:
     def test_a_graph_is_there_when_the_transaction_commits(self, yard: Yard) -> None:
         if not yard.app.store.features & type(yard.app.store.features).TRANSACTIONS:
@@ -231,6 +232,7 @@ def test_the_numbers_that_are_stored_never_change() -> None:
     assert [each.value for each in IfParentFails] == [1, 2, 3, 4]
 
 
+@pytest.mark.every_engine
 class TestCrashes:
     """Each step's crash, and who makes it good; the page with all of them is docs/design/crash-windows.md."""
 

@@ -12,6 +12,8 @@ from longshore.contract import Change, StoredJob, Where
 from longshore.following import ended, follow
 from longshore.testing.together import together
 
+pytestmark = pytest.mark.every_engine
+
 ROUNDS = 15
 
 

@@ -39,6 +39,7 @@ def test_a_hint_that_comes_during_a_claim_asks_for_another(app: FaultyApp, gate:
         assert gate.arrived() == "hinted"
 
 
+@pytest.mark.every_engine
 @pytest.mark.parametrize("moment", list(Moment))
 def test_a_claim_that_broke_is_made_again_without_another_hint(app: FaultyApp, gate: Gate, moment: Moment) -> None:
     gate.serve(app)

@@ -20,6 +20,8 @@ from worker.conftest import Connect
 from worker.faulty import FaultyApp
 from worker.gate import Gate, say, stop
 
+pytestmark = pytest.mark.every_engine
+
 SETTINGS = WorkerSettings()
 
 
