@@ -15,16 +15,24 @@ local function promote(queue, taking)
   taking.promoted = taking.promoted + #found / 2
 end
 
+-- The tasks that this claim wants and of which jobs of a queue were put aside.
+local function lanes_of(queue, claim)
+  local lanes, found = root .. 'lanes:' .. queue, {}
+  if call('EXISTS', lanes) == 0 or claim.tasks and #claim.tasks == 0 then return found end
+  if not claim.tasks then return call('SMEMBERS', lanes) end
+  for at, is_there in ipairs(call('SMISMEMBER', lanes, unpack(claim.tasks))) do
+    if is_there == 1 then found[#found + 1] = claim.tasks[at] end
+  end
+  return found
+end
+
 -- The sorted sets in which jobs that this claim wants may stand.
 local function sources(claim)
   local found = {}
   for _, queue in ipairs(claim.queues) do
     found[#found + 1] = {key = root .. 'ready:' .. queue, queue = queue, met = 0}
-    local lanes = root .. 'lanes:' .. queue
-    if call('EXISTS', lanes) == 1 then
-      for _, task in ipairs(claim.tasks or call('SMEMBERS', lanes)) do
-        found[#found + 1] = {key = root .. 'lane:' .. queue .. '\0' .. task, queue = queue, task = task, met = 0}
-      end
+    for _, task in ipairs(lanes_of(queue, claim)) do
+      found[#found + 1] = {key = root .. 'lane:' .. queue .. '\0' .. task, queue = queue, task = task, met = 0}
     end
   end
   return found
