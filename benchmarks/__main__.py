@@ -1,6 +1,7 @@
 """Measure a store's limit, Longshore and its peers, and write what was found to ``benchmarks/RESULTS.md``."""
 
 import argparse
+import signal
 import sys
 import tempfile
 from dataclasses import replace
@@ -43,6 +44,8 @@ def _say(line: str) -> None:
 
 def main() -> None:
     """Measure what was asked for, and write or print the page."""
+    # Whoever ends this program ends its servers with it.
+    signal.signal(signal.SIGTERM, lambda number, _: sys.exit(128 + number))
     parser = _parser()
     arguments = parser.parse_args()
     store, programs = arguments.store, ADDRESSES[arguments.store]

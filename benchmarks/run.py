@@ -2,6 +2,7 @@
 
 import math
 import statistics
+import subprocess
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
@@ -112,15 +113,22 @@ def _measure_each(results: Results, phase: str, effort: Effort, disk: Path, say:
     for name, program in results.programs.items():
         if phase not in program.phases:
             continue
-        sample = measured(
-            results.store,
-            name,
-            phase,
-            jobs=effort.jobs(program.phases[phase].jobs),
-            warm_up=effort.warm_up,
-            backlog=effort.backlog,
-            disk=disk,
-        )
+        try:
+            sample = measured(
+                results.store,
+                name,
+                phase,
+                jobs=effort.jobs(program.phases[phase].jobs),
+                warm_up=effort.warm_up,
+                backlog=effort.backlog,
+                disk=disk,
+            )
+        except subprocess.SubprocessError as error:  # What others' programs do must not end ours.
+            if name in NO_PEERS:
+                raise
+            results.missing[f"{name}, {phase}"] = f"a round failed: {type(error).__name__}"
+            say(f"{phase}, {name}: {error}")
+            continue
         results.samples[name, phase].append(sample)
         say(f"{phase}, {name}: {sample.jobs_per_second:,.0f}/s, {sample.cpu_microseconds:.1f} µs of CPU per job")
 

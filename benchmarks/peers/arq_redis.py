@@ -51,15 +51,12 @@ def _drain(stage: Stage) -> None:
         drain, pool = Drain(stage), await create_pool(_settings(stage.directory))
         for number in range(drain.jobs):
             await pool.enqueue_job("noop", number)
-        worker = _worker(stage.directory, drain, poll=POLL_SECONDS)
-        work = asyncio.create_task(worker.async_run())
+        work = asyncio.create_task(_worker(stage.directory, drain, poll=POLL_SECONDS).async_run())
         await asyncio.to_thread(drain.is_done.wait)
         work.cancel()
-        await asyncio.gather(work, return_exceptions=True)
-        await worker.close()
-        await pool.aclose()
 
-    asyncio.run(drain_all())
+    # Its worker may go on when it is cancelled, and `asyncio.run` would wait for it.
+    asyncio.new_event_loop().run_until_complete(drain_all())
 
 
 def _serve(directory: Path, began: Began) -> None:
