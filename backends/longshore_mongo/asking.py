@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import time
 from typing import Any, Final
 
-from longshore.contract import HELD, SECOND, By, Duration, Order, Page, State, Where
+from longshore.contract import HELD, By, Duration, Order, Page, State, Where
 from longshore_mongo.documents import WITHOUT_BODY, Document, edited, job_of, member_of, token
 from longshore_mongo.rounds import Pipeline, Rounds
 
@@ -13,8 +14,9 @@ _LISTS: Final = {
     "groups": "group", "parents": "parents", "keys": "key",
 }  # fmt: skip
 _AGES: Final = {"due": "due", "expired": "expires", "ended": "ended"}
-_CONDEMNED: Final = 60 * SECOND
-"""For how long a job is left to who has begun to remove it."""
+_PATIENCE: Final = 1.0
+"""Seconds for which jobs are left to who has begun to remove them."""
+_PAUSE: Final = 0.01
 _HELD: Final = [int(state) for state in HELD]
 
 
@@ -69,27 +71,37 @@ class Asking:
     def delete(self, where: Where, limit: int) -> list[str]:
         """Removes the oldest that may go; answers their ids."""
         match = [*self.match(where), *self._deletable()]
-        stages: Pipeline = [
-            {"$match": {"$and": [*match, {"$nor": [self._later_than_now("condemned")]}]}},
-            {"$sort": {"created": 1, "_id": 1}},
-            {"$limit": limit},
-            {"$project": {"birth": 1, "revision": 1}},
-        ]
-        seen = self._rounds.look({"found": stages})
-        until, mine = {"condemned": seen.now + _CONDEMNED}, token()
-        # Nobody else removes what is condemned, so that each removal is answered to one caller.
-        landed = self._rounds.write([edited(document, mine, until) for document in seen.of("found")])
-        ids = [document["_id"] for document in seen.of("found") if (document["_id"], mine) in landed]
+        # What is condemned is its condemner's to remove, so that each removal is answered to one caller.
+        condemned = {"condemned": token()}
+        mine = condemned["condemned"]
+        landed = self._rounds.write([edited(each, mine, condemned) for each in self._to_remove(match, limit)])
+        ids = [identity for identity, _ in landed]
         if not ids:
             return []
         jobs = self._rounds.collections.jobs
         with self._rounds.errors():
             # What has moved meanwhile stays.
-            removed = jobs.delete_many({"$and": [{"_id": {"$in": ids}}, until, *match]}).deleted_count
+            removed = jobs.delete_many({"$and": [{"_id": {"$in": ids}}, condemned, *match]}).deleted_count
             if removed == len(ids):
                 return ids
             kept = {document["_id"] for document in jobs.find({"_id": {"$in": ids}}, {"_id": 1})}
         return [identity for identity in ids if identity not in kept]
+
+    def _to_remove(self, match: Pipeline, limit: int) -> Pipeline:
+        """The oldest that nobody else is removing; where all are being removed, and stay, that one has gone away."""
+        stages: Pipeline = [
+            {"$match": {"$and": match}},
+            {"$sort": {"created": 1, "_id": 1}},
+            {"$limit": limit},
+            {"$project": {"birth": 1, "revision": 1, "condemned": 1}},
+        ]
+        ends = time.monotonic() + _PATIENCE
+        while True:
+            found = self._rounds.look({"found": stages}).of("found")
+            free = [document for document in found if "condemned" not in document]
+            if free or not found or time.monotonic() > ends:
+                return free or found
+            time.sleep(_PAUSE)
 
     def _deletable(self) -> Pipeline:
         period_runs = {"unique_slot": {"$exists": True}, **self._later_than_now("unique_until")}

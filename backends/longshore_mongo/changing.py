@@ -98,6 +98,8 @@ class Changing:
             return
         was_made = reference.was_made(job, change)
         self._rests_on_a_look |= was_made
+        if was_made and job.state in ENDED:  # Whoever made this end may not have looked who waits.
+            self._ended.setdefault(job.id, job if job.key is None else replace(job, turn=0))
         self._answer(job.id, Outcome.REPEATED if was_made else Outcome.REFUSED, job)
 
     def _answer(self, identity: str, outcome: Outcome, job: StoredJob) -> None:
@@ -128,7 +130,7 @@ class Changing:
 
 
 def _is_silent(answer: Answer) -> bool:
-    return answer.outcome is Outcome.MOVED and answer.state in ENDED and not answer.releases
+    return answer.outcome in {Outcome.MOVED, Outcome.REPEATED} and answer.state in ENDED and not answer.releases
 
 
 def children_of(ids: Sequence[str]) -> Pipeline:
@@ -144,7 +146,7 @@ def followed(rounds: Rounds, jobs: Sequence[StoredJob], session: ClientSession |
         return set()
     waiting = {"key": {"$in": sorted(keys)}, "state": int(State.WAITING)}
     with rounds.errors(session):
-        found = set(rounds.collections.jobs.distinct("key", waiting, session=session))
+        found = set(rounds.within(session).jobs.distinct("key", waiting, session=session))
     return {job.id for job in jobs if job.turn is not None and job.key in found}
 
 
@@ -191,7 +193,9 @@ class _Slots:
         turns = {"key": {"$in": sorted(filter(None, keys))}, "turn": {"$exists": True}}
         with self._rounds.errors(self._session):
             found = list(
-                self._rounds.collections.jobs.find({"$or": [slots, turns]}, WITHOUT_BODY, session=self._session)
+                self._rounds.within(self._session).jobs.find(
+                    {"$or": [slots, turns]}, WITHOUT_BODY, session=self._session
+                )
             )
         self._unique = {document["unique_slot"]: document for document in found if "unique_slot" in document}
         self._turns = {(document["key"], document["turn"]): document["_id"] for document in found if "turn" in document}

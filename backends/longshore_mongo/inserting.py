@@ -103,7 +103,7 @@ class Inserting:
         clashed: set[int] = set()
         with self._rounds.errors(self._session):
             try:
-                self._rounds.collections.jobs.insert_many(documents, ordered=False, session=self._session)
+                self._rounds.within(self._session).jobs.insert_many(documents, ordered=False, session=self._session)
             except BulkWriteError as error:
                 if not is_clash(error):
                     raise

@@ -46,7 +46,7 @@ class Records:
         self._rounds.look({}, session)
         mine = token()
         requests = [self._request(write, mine) for write in writes]
-        records = self._rounds.collections.records
+        records = self._rounds.within(session).records
         ids = [_id(write) for write in writes]
         with self._rounds.errors(session):
             for _ in range(_TRIES):

@@ -66,7 +66,9 @@ class Work(Protocol):
 class Rounds:
     """The collections of a namespace, as one call uses them."""
 
-    def __init__(self, collections: Callable[[], Collections], clock: Clock | None, place: str, timeout: float) -> None:
+    def __init__(
+        self, collections: Callable[..., Collections], clock: Clock | None, place: str, timeout: float
+    ) -> None:
         self._collections = collections
         self._clock = clock
         self._place = place
@@ -75,7 +77,12 @@ class Rounds:
     @property
     def collections(self) -> Collections:
         """Those of this process."""
-        return self._collections()
+        return self.within(None)
+
+    def within(self, session: ClientSession | None) -> Collections:
+        """Those of a transaction, which may be another client's than ours."""
+        found: Collections = self._collections(session)
+        return found
 
     @property
     def has_clock(self) -> bool:
@@ -94,7 +101,7 @@ class Rounds:
     def look(self, asks: Mapping[str, Pipeline], session: ClientSession | None = None, *, among: str = "jobs") -> Seen:
         """One trip: the time, the schema, and every part that is asked for. Within a transaction, one for each."""
         clock: Pipeline = [{"$match": {"_id": SCHEMA}}, {"$set": {"now": {"$toLong": "$$NOW"}, "part": SCHEMA}}]
-        collections = self.collections
+        collections = self.within(session)
         asked: Collection[Document] = getattr(collections, among)
         looks = [[*stages, {"$set": {"part": part}}] for part, stages in asks.items()]
         pipelines = [(collections.meta, clock)]
@@ -133,7 +140,7 @@ class Rounds:
             return set()
         with self.errors(session):
             try:
-                written = self.collections.jobs.bulk_write(requests_of(edits), ordered=False, session=session)
+                written = self.within(session).jobs.bulk_write(requests_of(edits), ordered=False, session=session)
                 matched = written.matched_count
             except BulkWriteError as error:
                 if not is_clash(error):
@@ -146,7 +153,7 @@ class Rounds:
     def _landed(self, edits: Sequence[Edit], session: ClientSession | None) -> set[tuple[str, bytes]]:
         """Which edits landed, by the trace that each leaves in its document."""
         ids = {"_id": {"$in": [edit.id for edit in edits]}}
-        found = self.collections.jobs.find(ids, {"revision": 1, "birth": 1, "trace": 1}, session=session)
+        found = self.within(session).jobs.find(ids, {"revision": 1, "birth": 1, "trace": 1}, session=session)
         documents = {document["_id"]: document for document in found}
         landed = set()
         for edit in edits:

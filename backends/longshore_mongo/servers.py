@@ -59,13 +59,18 @@ class Server:
         except (PyMongoError, ValueError) as error:
             raise ConfigurationError(f"expected a URL that pymongo can read: {error}") from error
 
-    def collections(self) -> Collections:
-        """The collections of the namespace, as this process reaches them."""
+    def collections(self, session: ClientSession | None = None) -> Collections:
+        """The collections of the namespace, as this process reaches them, or as the client of a session does."""
+        if session is not None:
+            return self._collections_of(session.client)
         client = self.client()
         if self._collections is None:
-            name = self._options.database or client.get_default_database("longshore").name
-            self._collections = Collections.of(client[name], self._options.namespace, self.write_concern)
+            self._collections = self._collections_of(client)
         return self._collections
+
+    def _collections_of(self, client: MongoClient[Any]) -> Collections:
+        name = self._options.database or self.client().get_default_database("longshore").name
+        return Collections.of(client[name], self._options.namespace, self.write_concern)
 
     def close(self) -> None:
         """Closes what was opened here."""
@@ -95,7 +100,7 @@ class Server:
     def hint(self, topics: Sequence[str], session: ClientSession | None) -> None:
         """Leaves a hint for those who listen."""
         hint = {"$set": {"topics": list(topics)}, "$currentDate": {"at": True}}
-        self.collections().wakes.update_one({"_id": ObjectId()}, hint, upsert=True, session=session)
+        self.collections(session).wakes.update_one({"_id": ObjectId()}, hint, upsert=True, session=session)
 
 
 def _write_concern(client: MongoClient[Any]) -> WriteConcern:
