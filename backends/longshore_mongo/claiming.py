@@ -132,19 +132,22 @@ class Claiming:
         """Serves one claim from the heads of its lanes; whether it has got all that it can."""
         heads, is_all = self._merged(number, seen)
         for document in heads:
-            if self._wanted[number] <= 0 or len(self._jobs) + len(self._planned) >= self._limit:
+            if self._has_enough(number):
                 return True
             if document["_id"] in self._put_aside:
                 return False  # By a claim before this one: it is looked at again where it stands then.
             is_met = document["_id"] in self._planned or document["_id"] in self._ending
             if not is_met and not self._meets(number, document, seen.now, edits):
                 return True
-        if is_all:
+        if is_all or self._has_enough(number):
             return True
         if self._passed >= _BUDGET or len(self._expired) + len(self._ending) >= _BUDGET:
             self._stopped = self.is_done = True
         self._page = _BUDGET
         return False
+
+    def _has_enough(self, number: int) -> bool:
+        return self._wanted[number] <= 0 or len(self._jobs) + len(self._planned) >= self._limit
 
     def _meets(self, number: int, document: Document, now: Instant, edits: list[Edit]) -> bool:
         """Takes a job, expires it or puts it aside; False where the claim ends with it."""

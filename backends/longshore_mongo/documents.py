@@ -30,6 +30,7 @@ _SCOPES: Final = {int(member): member for member in UniqueScope}
 _IF_PARENT_FAILS: Final = {int(member): member for member in IfParentFails}
 _INSTANTS: Final = {"created", "due", "started", "ended", "expires", "unique_until"}
 _notes: Final = json.Decoder(dict[str, Any]).decode
+_SIMPLE: Final = (str, int, bytes)
 _SHOWN: Final = 1_000
 
 
@@ -109,8 +110,8 @@ def _damaged(values: Document, error: Exception) -> StoredJob:
         ("priority", "created", "due"), 0
     )
     state = _STATES.get(values.get("state"), State.ABANDONED)  # type: ignore[arg-type]
-    kinds = instead | {name: default for name, default in _DEFAULTS.items() if default is not None}
-    readable = {name: value for name, value in values.items() if name in kinds and type(value) is type(kinds[name])}
+    kinds = {name: type(default) for name, default in (_DEFAULTS | instead).items() if default is not None}
+    readable = {name: values[name] for name in _NAMES if isinstance(values.get(name), kinds.get(name, _SIMPLE))}
     damage = {UNREADABLE: f"{error}: {str(values)[:_SHOWN]}"}
     identity = str(values.get("id", values.get("_id")))
     return StoredJob(**{**instead, **readable, "id": identity, "state": state, "notes": damage})

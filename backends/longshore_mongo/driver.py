@@ -64,8 +64,12 @@ class MongoDriver(Driver):
         self.target = target if options.url is None else options.target()
         self._rounds = Rounds(self._server.collections, clock, self._server.place, options.timeout)
         self._clock = clock
-        with self._rounds.errors():
-            self.features = self._server.promised()
+        try:
+            with self._rounds.errors():
+                self.features = self._server.promised()
+        except BaseException:
+            self._server.close()
+            raise
         self._asking = Asking(self._rounds)
         self._records = Records(self._rounds)
         self._ears = self._new_ears()

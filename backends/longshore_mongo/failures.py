@@ -17,6 +17,7 @@ _TIMEOUT: Final = 50
 _WRITE_CONFLICT: Final = 112
 _DENIED: Final = {13, 18, 8_000}
 _FULL: Final = {14_031}
+_TOO_LARGE: Final = {10_334, 17_419, 17_420}
 _TRANSIENT: Final = "TransientTransactionError"
 
 
@@ -47,7 +48,7 @@ def _meant(error: errors.PyMongoError, place: str) -> Exception:
     if isinstance(error, errors.BulkWriteError):
         return _bulk(error.details or {}, place)
     if isinstance(error, errors.DocumentTooLarge):
-        return TooLarge(f"a job or record is larger than the 16 MiB that {place} takes: {error}")
+        return _too_large(place, str(error))
     if isinstance(error, errors.OperationFailure):
         return _operation(error.code, str(error), place, is_transient=error.has_error_label(_TRANSIENT))
     if isinstance(error, errors.ConfigurationError):
@@ -64,7 +65,15 @@ def _bulk(details: Mapping[str, Any], place: str) -> Exception:
     return Unavailable(f"{place} did not confirm what was written: {details.get('writeConcernErrors')}")
 
 
-def _operation(code: int | None, message: str, place: str, *, is_transient: bool) -> StoreError | ConfigurationError:
+def _too_large(place: str, message: str) -> TooLarge:
+    return TooLarge(f"a job or record is larger than the 16 MiB that {place} takes: {message}")
+
+
+def _operation(
+    code: int | None, message: str, place: str, *, is_transient: bool
+) -> StoreError | ConfigurationError | TooLarge:
+    if code in _TOO_LARGE or "object to insert too large" in message:
+        return _too_large(place, message)
     if is_transient or code == _WRITE_CONFLICT:
         return Unavailable(f"another transaction is in the way in {place}: {message}", unknown=False)
     if code in _DENIED:

@@ -81,8 +81,7 @@ class Rounds:
 
     def within(self, session: ClientSession | None) -> Collections:
         """Those of a transaction, which may be another client's than ours."""
-        found: Collections = self._collections(session)
-        return found
+        return self._collections(session)
 
     @property
     def has_clock(self) -> bool:
