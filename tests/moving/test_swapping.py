@@ -10,8 +10,9 @@ from typing import Any
 import pytest
 
 from longshore import Context, Longshore, State
-from longshore.errors import StoreMoved
+from longshore.errors import StoreError, StoreMoved
 from longshore.moving import Carried, move
+from moving import pier
 from moving.freight import PATIENCE, Work, application
 from worker.gate import Gate
 
@@ -165,3 +166,31 @@ class TestBoth:
             ends = {state: number for state, number in after.counts().items() if number}
         assert sum(ends.values()) == 3
         assert sum(before.counts().values()) == 1
+
+    def test_a_run_in_a_process_of_its_own_enqueues_into_the_new_one_too(self, tmp_path: Path) -> None:
+        old, new = f"sqlite:///{tmp_path}/old.db", f"sqlite:///{tmp_path}/new.db"
+        with Longshore(old) as before:
+            job = before.enqueue(before.call_by_name("send_another"))
+            pier.app.use(new, moving_from=old)
+            try:
+                pier.app.worker().run(until_empty=True)
+                assert pier.app.job(job.id).result(PATIENCE) == "sent"
+                assert pier.app.admin.jobs().jobs[0].task == "nothing"
+                assert [info.id for info in before.admin.jobs().jobs] == [job.id]
+            finally:
+                pier.app.close()
+
+    def test_it_goes_on_where_the_old_one_cannot_be_reached(
+        self, target: Any, log: Path, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        with Longshore(target, moving_from="redis://127.0.0.1:1/0", patience=0) as app:
+            task = app.task(_say)
+            with app.worker():
+                assert task.enqueue("here").result(PATIENCE) == "here"
+            with pytest.raises(StoreError):
+                app.job("nowhere").info()
+        assert "whether jobs are still to come from the old store is not known" in caplog.text
+
+
+def _say(word: str) -> str:
+    return word

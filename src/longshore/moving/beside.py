@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -26,6 +27,8 @@ from longshore.telling import Post
 
 if TYPE_CHECKING:
     from longshore.aio import Awaiting
+
+_log = logging.getLogger("longshore")
 
 
 class OldStore:
@@ -62,8 +65,12 @@ class BesideGuard(Guard):
     def migrate(self) -> None:
         """Creates the schema or brings it up to date, and notes that jobs are still to come."""
         super().migrate()
-        if not self._old.is_empty:
-            expect(self, name_of(self._old.connection.store))
+        try:
+            if not self._old.is_empty:
+                expect(self, name_of(self._old.connection.store))
+        except StoreError as error:
+            # Who only enqueues must not depend on two stores.
+            _log.warning("whether jobs are still to come from the old store is not known: %s", error)
 
     def select(
         self,
