@@ -4,16 +4,18 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
 
 from longshore import Job, Longshore, State
+from longshore.following.sweep import sweep
 from longshore.guard import Guard
 from longshore.testing.faults.cut import Moment
 from longshore.worker.upkeep import MEND_SECONDS
 from worker.faulty import FaultyApp, Line, LineDriver
-from worker.gate import PATIENCE
+from worker.gate import PATIENCE, wait_for
 
 pytestmark = pytest.mark.every_engine
 
@@ -132,3 +134,21 @@ def register(app: Longshore) -> Any:
     def load() -> None: ...
 
     return load
+
+
+def test_who_works_until_nothing_is_due_runs_what_upkeep_released_meanwhile(faulty: FaultyApp) -> None:
+    """Between the end of a parent and the look for its children, by another thread or process."""
+
+    @faulty.task
+    def load() -> None: ...
+
+    parent = load.enqueue()
+    child = load.options(after=parent).enqueue()
+    held = faulty.line.hold("exchange")
+    with ThreadPoolExecutor() as pool:
+        working = pool.submit(faulty.worker(poll=60.0).run, until_empty=True)
+        wait_for(held.reached, "the parent to have ended")
+        sweep(faulty.store)
+        assert child.info().state is State.PENDING
+        held.released.set()
+        assert working.result(PATIENCE).succeeded == 2

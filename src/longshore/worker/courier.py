@@ -321,7 +321,9 @@ class Courier(Told):
             self.claiming.again()  # It may have released jobs all the same.
             self._outage.sit_out(error)
             return
-        if not follower.queues.isdisjoint(self._settings.queues):
+        # Upkeep may have released, before this looked, what the last claim could not see: who is to end when nothing is
+        # due looks once more.
+        if self.course.until_empty or not follower.queues.isdisjoint(self._settings.queues):
             self.claiming.again()
         follower.queues.clear()
 
