@@ -21,7 +21,7 @@ from longshore_sql.inserting import Inserting
 from longshore_sql.rows import COLUMNS, columns_of, job_of
 from longshore_sql.schema import Schema, constant, is_any_of
 from longshore_sql.shapes import ROWS, Bulk, Shape, ShapeKey, shape_of
-from longshore_sql.statements import Statement, Step, given
+from longshore_sql.statements import Row, Statement, Step, given
 
 
 class Run(NamedTuple):
@@ -42,6 +42,14 @@ class Prepared(NamedTuple):
     """The jobs whose turns were freed, once they are."""
 
 
+class _Known(NamedTuple):
+    """What is stored of the jobs that changes concern."""
+
+    rows: dict[str, Row]
+    parents: set[str]
+    """Those that are named as a parent."""
+
+
 class Changing:
     """Changes jobs of one schema."""
 
@@ -57,6 +65,10 @@ class Changing:
         )
         found = select(*(job[name] for name in COLUMNS)).where(job.id == given("id"))
         self._find = dialect.compiled(dialect.locking(found))
+        whole = select(*(job[name] for name in COLUMNS)).where(dialect.among(job.id, "ids"))
+        self._find_all = dialect.compiled(whole)
+        named = select(parent.parent).where(dialect.among(parent.parent, "ids")).distinct()
+        self._parents = dialect.compiled(named)
         self._turn = dialect.compiled(select(job.id).where(job.key == given("key"), job.turn == given("turn")))
         self._orphan = dialect.compiled(schema.parent.delete().where(parent.child == given("id")))
         waiting = job.state == constant(State.WAITING)
@@ -94,7 +106,8 @@ class Changing:
             if shape is not None and self._moves_all(step, shape, run):
                 answers += map(shape.answer, changes)
             else:
-                answers += [self._update_one(step, shape, change, prepared) for change in changes]
+                known = self._known(step, run)
+                answers += [self._update_one(step, shape, change, prepared, known) for change in changes]
         if prepared.ordered is prepared.given:
             return answers
         by_id = {change.id: answer for change, answer in zip(prepared.ordered, answers, strict=True)}
@@ -148,12 +161,28 @@ class Changing:
         cursor.execute("RELEASE SAVEPOINT longshore_update")
         return moved
 
-    def _update_one(self, step: Step, shape: Shape | None, change: Change, prepared: Prepared) -> Answer:
+    def _known(self, step: Step, run: Run) -> _Known | None:
+        """What the changes of a run concern, read at once; None where one of them may change what is read for another.
+
+        All rows are locked: nobody else changes them."""
+        changes = run.changes
+        if not self._dialect.locks_rows or run.shape is not None or len(changes) == 1:
+            return None
+        if any(reference.takes_slot(change) or "parents" in change.fields for change in changes):
+            return None
+        ids = self._dialect.listing(change.id for change in changes)
+        rows = {row[0]: row for row in self._find_all.run(step.cursor, ids=ids)}
+        ends = any(change.to in ENDED for change in changes)
+        return _Known(rows, {parent for (parent,) in self._parents.run(step.cursor, ids=ids)} if ends else set())
+
+    def _update_one(
+        self, step: Step, shape: Shape | None, change: Change, prepared: Prepared, known: _Known | None
+    ) -> Answer:
         if shape is not None and shape.make(step, [change]) == 1:
             if shape.appends:
                 self._append(step, [change])
             return shape.answer(change)
-        row = self._find.run(step.cursor, id=change.id).fetchone()
+        row = known.rows.get(change.id) if known else self._find.run(step.cursor, id=change.id).fetchone()
         if row is None:
             return Answer(Outcome.REFUSED)
         job = job_of(row)
@@ -166,16 +195,18 @@ class Changing:
         if after.state in ENDED and job.state not in ENDED:
             if job.turn is not None:
                 prepared.freed_turns.add(job.id)
-            if self._has_waiting(step, job):
+            if self._has_waiting(step, job, known):
                 after = replace(after, releases=True)
         if not self._stores(step, job, after, change):
             return _answer(Outcome.HELD, job)
         return _answer(Outcome.MOVED, after)
 
-    def _has_waiting(self, step: Step, job: StoredJob) -> bool:
+    def _has_waiting(self, step: Step, job: StoredJob, known: _Known | None) -> bool:
         """Whether waiting jobs name this one as a parent, or wait for the turn that it has."""
         if job.turn is not None and self._queued.run(step.cursor, key=job.key).fetchone() is not None:
             return True
+        if known and job.id not in known.parents:
+            return False
         return self._children.run(step.cursor, id=job.id).fetchone() is not None
 
     def _is_taken_by_another(self, step: Step, job: StoredJob, change: Change) -> bool:

@@ -15,7 +15,7 @@ from longshore.errors import Unavailable
 from longshore_sql.driver import SQLDriver
 from longshore_sql.inserting import Inserting
 from longshore_sql.mysql_dialect import MySQLDialect, errors
-from longshore_sql.mysql_errors import DEADLOCK, Translated, code_of, lost_transaction
+from longshore_sql.mysql_errors import DEADLOCK, WAITED_TOO_LONG, Translated, code_of, lost_transaction
 from longshore_sql.mysql_heads import NumberedHeads
 from longshore_sql.mysql_inserting import WholeInserting
 from longshore_sql.mysql_options import Options
@@ -38,6 +38,8 @@ T = TypeVar("T")
 
 TRIES: Final = 10
 """How often a step is begun that is in a deadlock each time."""
+WAITS: Final = 2
+"""How often one is begun that waits too long for others' rows: perhaps they stood in a row, each for a moment."""
 
 _CLOCK: Final = "SELECT TIMESTAMPDIFF(MICROSECOND, '1970-01-01', UTC_TIMESTAMP(6))"
 _WRITING: Final = ("SET TRANSACTION ISOLATION LEVEL READ COMMITTED", "START TRANSACTION")
@@ -174,11 +176,14 @@ class MySQLDriver(SQLDriver):
         return WeighedRecords(self._schema, self._dialect)
 
     def _written(self, work: Callable[[Step], T], tx: Any = None) -> T:
+        waited = 0
         for _ in range(TRIES - 1 if tx is None else 0):
             try:
                 return super()._written(work)
             except Unavailable as error:
-                if code_of(error.__cause__) not in DEADLOCK:
+                code = code_of(error.__cause__)
+                waited += code == WAITED_TOO_LONG
+                if waited == WAITS or code not in {*DEADLOCK, WAITED_TOO_LONG}:
                     raise
         return super()._written(work, tx)
 

@@ -11,12 +11,14 @@ from longshore_sql.mysql_dialect import errors
 
 DEADLOCK: Final = frozenset({1213, 1020})
 """The server rolled the whole transaction back, and the same may well succeed at once."""
+WAITED_TOO_LONG: Final = 1205
+"""For a row that others have; the server took back the last statement alone."""
 INTERRUPTED: Final = frozenset({1317})
 NO_SUCH_THREAD: Final = 1094
 BROKEN: Final = frozenset({0, 1040, 1053, 1152, 1158, 1159, 1160, 1161, 1184, 1927, 2003, 2006, 2013, 2055, 4031})
 """After these nothing more can be asked of the connection."""
 
-_WAITED: Final = DEADLOCK | INTERRUPTED | {1205, 1969, 3024, 3572}
+_WAITED: Final = DEADLOCK | INTERRUPTED | {WAITED_TOO_LONG, 1969, 3024, 3572}
 _MISSING: Final = frozenset({1146, 1054, 1049})
 _FULL: Final = frozenset({1021, 1037, 1038, 1041, 1114, 1659})
 _CORRUPT: Final = frozenset({1034, 1035, 1194, 1195, 1712})

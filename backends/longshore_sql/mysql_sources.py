@@ -28,7 +28,8 @@ _SETTINGS: Final = (
     "SET SESSION TRANSACTION ISOLATION LEVEL READ COMMITTED; "
     "SET SESSION innodb_lock_wait_timeout = {wait}, sql_mode = 'STRICT_TRANS_TABLES,NO_ENGINE_SUBSTITUTION' "
     # A long list of ids would else become a table of its own, which is then joined by whatever way looks cheap.
-    "/*M!100203 , in_predicate_conversion_threshold = 0 */"
+    # And what is asked of one row at a time would be gathered for all that there are.
+    "/*M!100203 , in_predicate_conversion_threshold = 0, optimizer_switch = 'exists_to_in=off' */"
 )
 
 
@@ -168,7 +169,8 @@ class ConnectionSource(Source):
         self._handle = handle
         self._lock = threading.RLock()
         self.target = handle
-        driver_connection(handle)
+        connection = driver_connection(handle)
+        self._address = _address(connection) if isinstance(connection, pymysql.Connection) else None
 
     @contextmanager
     def lent(self) -> Iterator[Connection]:
@@ -189,12 +191,9 @@ class ConnectionSource(Source):
         return sqlalchemy.create_engine("mysql+pymysql://", creator=self.opened, poolclass=NullPool)
 
     def opened(self) -> Connection:
-        connection = driver_connection(self._handle)
-        if not isinstance(connection, pymysql.Connection):
-            raise Unsupported(
-                f"no second connection can be made from one of {type(connection).__module__}'s: give an Engine or a URL"
-            )
-        return _opened(_address(connection))
+        if self._address is None:
+            raise Unsupported("no second connection can be made from this one: hand in an Engine, or give a URL")
+        return _opened(self._address)
 
 
 def joined(tx: Any) -> Connection:
@@ -261,8 +260,10 @@ def _unexpected(handle: Any) -> str:
 
 def _is_inside(connection: Connection) -> bool | None:
     """Whether a transaction is open; None where the client library does not tell."""
-    status = getattr(connection, "server_status", None)
-    return None if status is None else bool(status & SERVER_STATUS.SERVER_STATUS_IN_TRANS)
+    if not hasattr(connection, "server_status"):
+        return None
+    connection.ping(reconnect=False)  # The answer to a query does not say it, the answer to this does.
+    return bool(connection.server_status & SERVER_STATUS.SERVER_STATUS_IN_TRANS)
 
 
 def _rolled_back(connection: Connection) -> bool:
@@ -277,7 +278,10 @@ def _address(connection: Any) -> dict[str, Any]:
     """What PyMySQL was called with to make a connection, as far as another needs it."""
     kept = ("host", "port", "user", "password", "unix_socket")
     address = {name: getattr(connection, name) for name in kept if getattr(connection, name)}
-    secured = {"ssl": connection.ctx} if connection.ssl else {}
+    cursor = cursor_of(connection)
+    cursor.execute("SHOW SESSION STATUS LIKE 'Ssl_cipher'")
+    is_secured = bool(cursor.fetchone()[1])
+    secured = {"ssl": connection.ctx} if is_secured else {"ssl_disabled": True}
     return {**address, **secured, "database": connection.db, "charset": "utf8mb4", "autocommit": True}
 
 

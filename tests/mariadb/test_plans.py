@@ -35,17 +35,14 @@ CALLS: dict[str, Callable[[MySQLDriver], Any]] = {
     "prefix": lambda store: store.read("kind", prefix="a"),
     "insert": lambda store: store.insert([NewJob(f"mail {n}", "mail", "send", b"") for n in range(20)]),
 }
-MOST = 3_000
-"""Rows that any of them may look at, where there are several times as many."""
 
 
 @pytest.fixture(params=[0, 6_000], ids=["young", "full"])
 def filled(request: pytest.FixtureRequest, store: MySQLDriver) -> MySQLDriver:
     jobs = [
-        NewJob(f"{queue} {n}", queue, task, b"x", priority=n % 7, delay=delay)
-        for queue, task, delay in (("mail", "send", 0), ("web", "render", 0), ("mail", "send", 3_600 * SECOND))
+        NewJob(f"{name} {n}", queue, "send", b"x", priority=n % 7, delay=delay)
+        for name, queue, delay in (("mail", "mail", 0), ("web", "web", 0), ("later", "mail", 3_600 * SECOND))
         for n in range(request.param // 3)
-        for queue in [f"{queue} later" if delay else queue]
     ]
     for first in range(0, len(jobs), 1_000):
         store.insert(jobs[first : first + 1_000])
