@@ -111,7 +111,7 @@ def test_a_worker_of_the_older_code_goes_on_while_newer_code_migrates(
             after.insert([NewJob("of the newer", "default", "count", b'{"number":-1}', **fields)])
             assert app.job("of the newer").wait(timeout=PATIENCE).state is State.SUCCEEDED
             assert [job.wait(timeout=PATIENCE).state for job in jobs] == [State.SUCCEEDED] * len(jobs)
-        assert sorted(ends) == list(range(-1, 2_000)), "a job ran twice, or never"
+        assert sorted(ends) == list(range(-1, 600)), "a job ran twice, or never"
         app.enqueue(count.options(queue="q").call(3))
         taken = after.claim([Claim(queues=("q",))], holder="newer", limit=1).jobs
         done = Change(taken[0].id, State.SUCCEEDED, generation=1, holder="newer", settles=True)
