@@ -174,7 +174,7 @@ async def of_awaiting(job: Job[int]) -> None:
     assert_type(await job.ainfo(), JobInfo)
     await resize.aenqueue("a", 5)  # E: arg-type
     await app.aenqueue(resize)  # E: arg-type
-    await app.aenqueue(resize.call(Path("a"), 5), tx=None)  # E: call-arg
+    await app.aenqueue(resize.call(Path("a"), 5), tx=None)
     await job.aresult("soon")  # E: arg-type
 
 
