@@ -96,8 +96,15 @@ def _enclosing(transaction: SessionTransaction) -> SessionTransaction | None:
     return outer
 
 
+def _is_awaited() -> bool:
+    try:
+        return in_greenlet()
+    except ImportError:  # Without greenlet nothing of SQLAlchemy's is asynchronous.
+        return False
+
+
 def _call(store: Callable[[list[T]], None], kept: list[T]) -> None:
-    if not in_greenlet():
+    if not _is_awaited():
         store(kept)
         return
     import asyncio

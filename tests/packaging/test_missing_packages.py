@@ -72,3 +72,25 @@ def test_the_list_of_drivers_names_the_problem(tmp_path: Path) -> None:
     found = {driver["scheme"]: driver for driver in json.loads(out)}
     assert "No module named 'sqlalchemy'" in found["sqlite"]["problem"]
     assert found["memory"]["problem"] is None
+
+
+def test_sessions_need_no_greenlet(tmp_path: Path) -> None:
+    code, out, error = without(
+        "greenlet",
+        tmp_path,
+        """
+from sqlalchemy import create_engine
+from sqlalchemy.orm import Session
+
+from longshore import Longshore
+
+app = Longshore("sqlite:///jobs.db")
+app.store.now()
+with Session(create_engine("sqlite:///jobs.db")) as session:
+    app.enqueue(app.call_by_name("within"), tx=session)
+    app.after_commit(session).enqueue(app.call_by_name("after"))
+    session.commit()
+print(sum(app.counts().values()))
+""",
+    )
+    assert (code, out, error) == (0, "2\n", "")
