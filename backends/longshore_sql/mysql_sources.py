@@ -16,7 +16,8 @@ import sqlalchemy
 from pymysql.constants import SERVER_STATUS
 from sqlalchemy.pool import NullPool, QueuePool
 
-from longshore.errors import Closed, ConfigurationError, InvalidValue, Unsupported
+from longshore.errors import Closed, ConfigurationError, Unsupported
+from longshore_sql.handles import in_sqlalchemy, outside, unwrapped
 from longshore_sql.mysql_dialect import errors
 from longshore_sql.mysql_errors import is_broken, unopened
 from longshore_sql.mysql_options import Options
@@ -200,22 +201,20 @@ def joined(tx: Any) -> Connection:
     """The connection of an application's transaction."""
     if isinstance(tx, sqlalchemy.Connection) and not tx.in_transaction():
         tx.begin()  # Else its commit would find nothing to commit: it does not see what is done beneath it.
-    connection = driver_connection(tx)
+    connection = driver_connection(unwrapped(tx))
     if connection.get_autocommit() and _is_inside(connection) is False:
-        raise InvalidValue("expected tx to be in a transaction, got a connection in none: execute BEGIN on it first")
+        raise outside()
     return connection
 
 
 def driver_connection(handle: Any) -> Connection:
     """The client library's connection in a connection or a session of SQLAlchemy's, or itself."""
-    if isinstance(handle, sqlalchemy.Connection):
-        return _checked(handle.connection.driver_connection)
     if isinstance(handle, _kinds()):
         return _checked(handle)
-    inner = handle.connection() if callable(getattr(handle, "connection", None)) else None
-    if isinstance(inner, sqlalchemy.Connection):
-        return _checked(inner.connection.driver_connection)
-    raise ConfigurationError(_unexpected(handle))
+    outer = in_sqlalchemy(handle)
+    if outer is None:
+        raise ConfigurationError(_unexpected(handle))
+    return _checked(outer.connection.driver_connection)
 
 
 def cursor_of(connection: Connection) -> Any:
@@ -253,8 +252,8 @@ def _checked(connection: Any) -> Connection:
 
 def _unexpected(handle: Any) -> str:
     return (
-        "expected a connection of PyMySQL's or mysqlclient's, or a Connection or Session of SQLAlchemy's on one, got "
-        f"{type(handle).__module__}.{type(handle).__qualname__}"
+        "expected a connection of PyMySQL's or mysqlclient's, a Connection or Session of SQLAlchemy's on one, or "
+        f"Django's, got {type(handle).__module__}.{type(handle).__qualname__}"
     )
 
 

@@ -15,6 +15,7 @@ from typing import Any, TypeVar
 from urllib.parse import parse_qs, urlsplit
 
 import psycopg
+import pymysql
 import sqlalchemy
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, AsyncSession, create_async_engine
 from sqlalchemy.orm import Session
@@ -40,6 +41,7 @@ class Bank(ABC):
         options = parse_qs(self.parts.query)
         self.table = f"{options.get('namespace', ['longshore'])[0]}_payment"
         self.is_sqlite = self.parts.scheme == "sqlite"
+        self.is_mariadb = self.parts.scheme == "mariadb"
 
     def address(self, library: str) -> sqlalchemy.URL:
         """The database as SQLAlchemy takes it."""
@@ -92,10 +94,13 @@ class Bank(ABC):
     def _create(self, statement: str) -> list[Any]:
         if self.is_sqlite:
             connection: Any = sqlite3.connect(self.parts.path.removeprefix("/"), isolation_level=None)
+        elif self.is_mariadb:
+            connection = opened(self.address("mariadb+pymysql"), autocommit=True)
         else:
             connection = psycopg.connect(self.parts._replace(query="").geturl(), autocommit=True)
         try:
-            cursor = connection.execute(statement)
+            cursor = connection.cursor()
+            cursor.execute(statement)
             return list(cursor.fetchall()) if statement.startswith("SELECT") else []
         finally:
             connection.close()
@@ -198,12 +203,44 @@ class Psycopg(Plain):
         tx.execute(statement.encode())
 
 
+class PyMySQL(Plain):
+    @asynccontextmanager
+    async def _begin(self) -> AsyncIterator[Any]:
+        connection = opened(self.address("mariadb+pymysql"))
+        try:
+            yield connection
+            connection.commit()
+        finally:
+            connection.close()
+
+    @asynccontextmanager
+    async def savepoint(self, tx: Any) -> AsyncIterator[None]:
+        await self.execute(tx, "SAVEPOINT inner_one")
+        try:
+            yield
+        except BaseException:
+            await self.execute(tx, "ROLLBACK TO inner_one")
+            raise
+
+    async def execute(self, tx: Any, statement: str) -> None:
+        with tx.cursor() as cursor:
+            cursor.execute(statement)
+
+
+def opened(address: sqlalchemy.URL, **options: Any) -> Any:
+    """A connection of PyMySQL's."""
+    return pymysql.connect(
+        host=address.host, port=address.port or 3306, user=address.username, password=address.password or "",
+        database=address.database, **options,
+    )  # fmt: skip
+
+
 class SQLAlchemy(Plain):
     """SQLAlchemy's Connection."""
 
     def __init__(self, url: str) -> None:
         super().__init__(url)
-        library = "sqlite" if self.is_sqlite else "postgresql+psycopg"
+        library = {"sqlite": "sqlite", "mariadb": "mariadb+pymysql"}.get(self.parts.scheme, "postgresql+psycopg")
         self.engine = sqlalchemy.create_engine(self.address(library), poolclass=NullPool)
 
     @asynccontextmanager
@@ -282,13 +319,15 @@ class Django(Plain):
         from django.conf import settings
         from django.db import connections
 
+        pymysql.install_as_MySQLdb()  # Django asks for mysqlclient, which needs a compiler.
         if not settings.configured:
             settings.configure(DATABASES={}, USE_TZ=True, LOGGING_CONFIG=None)
             django.setup()
         path, parts = self.parts.path.removeprefix("/"), self.parts
         own = {"ENGINE": "django.db.backends.sqlite3", "NAME": path}
         if not self.is_sqlite:
-            own = {"ENGINE": "django.db.backends.postgresql", "NAME": path, "HOST": parts.hostname or ""}
+            engine = "mysql" if self.is_mariadb else "postgresql"
+            own = {"ENGINE": f"django.db.backends.{engine}", "NAME": path, "HOST": parts.hostname or ""}
             own |= {"PORT": str(parts.port or ""), "USER": parts.username or "", "PASSWORD": parts.password or ""}
         connections.settings = connections.configure_settings({"default": own})
         self.leave()
@@ -353,5 +392,10 @@ BANKS: dict[str, type[Bank]] = {
     "postgres: async session on psycopg": AwaitedPsycopgSession,
     "postgres: django": Django,
     "postgres: django's inner": DjangoInner,
+    "mariadb: pymysql": PyMySQL,
+    "mariadb: connection": SQLAlchemy,
+    "mariadb: session": SQLAlchemySession,
+    "mariadb: django": Django,
+    "mariadb: django's inner": DjangoInner,
 }
 """By the engine and what of the application's is given as ``tx``."""
