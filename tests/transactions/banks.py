@@ -223,8 +223,7 @@ class PyMySQL(Plain):
             raise
 
     async def execute(self, tx: Any, statement: str) -> None:
-        with tx.cursor() as cursor:
-            cursor.execute(statement)
+        tx.cursor().execute(statement)
 
 
 def opened(address: sqlalchemy.URL, **options: Any) -> Any:
@@ -278,8 +277,8 @@ class AwaitedSQLAlchemy(Awaited):
     package = "asyncpg"
 
     def engine(self) -> AsyncEngine:
-        library = "sqlite+aiosqlite" if self.is_sqlite else f"postgresql+{self.package}"
-        return create_async_engine(self.address(library), poolclass=NullPool)
+        address = self.address("sqlite+aiosqlite" if self.is_sqlite else f"postgresql+{self.package}")
+        return create_async_engine(address, poolclass=NullPool)
 
     @asynccontextmanager
     async def _begin(self) -> AsyncIterator[AsyncConnection | AsyncSession]:
@@ -371,7 +370,6 @@ class DjangoInner(Django):
     """``django.db.connection.connection``, the library's own."""
 
     def handle(self, connection: Any) -> Any:
-        connection.ensure_connection()
         return connection.connection
 
 
