@@ -350,6 +350,6 @@ class TestCrashes:
                 pytest.skip("a store without transactions refuses it, which a test of its own shows")
             job = app.enqueue(app.call_by_name("pay", {"point": point}))
             with Supervisor("model.customs:app", processes=1, url=shared_target, settings=WorkerSettings(slots=1)):
-                assert job.result(timeout=3 * PATIENCE) == "paid"
+                assert job.result(timeout=PATIENCE) == "paid"
             assert effects(app) == 1
             assert job.info().crashes == (0 if point == "after the commit" else 1)
