@@ -12,7 +12,11 @@ from benchmarks.programs import ADDRESSES
 from benchmarks.report import page
 from benchmarks.run import QUICK, THOROUGH, run
 
-RESULTS = {"sqlite": Path(__file__).parent / "RESULTS.md", "redis": Path(__file__).parent / "RESULTS-redis.md"}
+RESULTS = {
+    "postgres": Path(__file__).parent / "RESULTS-postgres.md",
+    "sqlite": Path(__file__).parent / "RESULTS.md",
+    "redis": Path(__file__).parent / "RESULTS-redis.md",
+}
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -27,7 +31,7 @@ def _parser() -> argparse.ArgumentParser:
     options.add_argument(
         "--output",
         type=Path,
-        help="where to write the page; a whole run writes RESULTS.md or RESULTS-redis.md, any other prints it",
+        help="where to write the page; a whole run writes the store's own page of RESULTS, any other prints it",
     )
     return options
 

@@ -4,7 +4,7 @@ import statistics
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
-from benchmarks.programs import DRAIN, DRAIN_BACKLOG, ENQUEUE_BULK, ENQUEUE_ONE
+from benchmarks.programs import DRAIN, DRAIN_BACKLOG, DRAIN_BEST, ENQUEUE_BULK, ENQUEUE_ONE
 from benchmarks.run import Results
 
 OWN_MICROSECONDS = {ENQUEUE_ONE: 60, ENQUEUE_BULK: 15, DRAIN: 40}
@@ -25,6 +25,11 @@ class Wanted:
 
 
 WANTED = {
+    "postgres": Wanted(
+        times_the_best_peer={ENQUEUE_ONE: 1.5, ENQUEUE_BULK: 1.5, DRAIN: 3, DRAIN_BEST: 1.5},
+        pick_up_milliseconds=2,
+        with_backlog=0.8,
+    ),
     "sqlite": Wanted(times_the_best_peer={DRAIN: 5}, pick_up_milliseconds=5),
     "redis": Wanted(
         times_the_best_peer={DRAIN: 5, ENQUEUE_BULK: 3, ENQUEUE_ONE: 1}, pick_up_milliseconds=1, with_backlog=0.8

@@ -1,13 +1,16 @@
 """Longshore, through nothing but its public interface."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 from benchmarks.programs import (
     DRAIN,
     DRAIN_BACKLOG,
+    DRAIN_BEST,
     ENQUEUE_BULK,
     ENQUEUE_ONE,
     LATER_SECONDS,
@@ -23,6 +26,8 @@ from longshore import Longshore, Task
 
 BULK = 1_000
 SLOTS = 10
+BEST: Mapping[str, Any] = {"batch": 1_000, "prefetch": 0.5, "hold": 2.0}
+"""How a worker is set up that is to drain as fast as it can."""
 
 
 UrlOf = Callable[[Path], str]
@@ -64,12 +69,12 @@ def _enqueue_bulk(url_of: UrlOf, stage: Stage) -> None:
             _enqueue_by_thousands(app, noop, stage.warm_up, stage.jobs)
 
 
-def drain(url_of: UrlOf, stage: Stage) -> None:
+def drain(url_of: UrlOf, stage: Stage, **settings: Any) -> None:
     """Drain until the queue is empty; the watch runs until the worker has stored everything and returned."""
     with Longshore(url_of(stage.directory)) as app:
         noop = _noop_of(app, lambda number: stage.begin() if number == stage.warm_up else None)
         _enqueue_by_thousands(app, noop, 0, stage.warm_up + stage.jobs)
-        app.worker(queues=["default"], slots=SLOTS).run(until_empty=True)
+        app.worker(queues=["default"], slots=SLOTS, **settings).run(until_empty=True)
         stage.end()
 
 
@@ -127,6 +132,18 @@ def _program(url_of: UrlOf, promise: str) -> Program:
     )
 
 
+def _on_postgres() -> Program:
+    program = _program(
+        url_in,
+        "Durable and at least once, runs fenced by holder and generation, results kept, leases, retries. At best: the "
+        f"same worker with {BEST}.",
+    )
+    return replace(
+        program, phases={**program.phases, DRAIN_BEST: Phase(run=partial(drain, url_in, **BEST), jobs=30_000)}
+    )
+
+
+ON_POSTGRES = _on_postgres()
 ON_SQLITE = _program(
     _file_in, "Durable and at least once, runs fenced by holder and generation, results kept, leases, retries."
 )

@@ -10,11 +10,13 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 from benchmarks.measure import scratch
+from benchmarks.postgres_server import postgres_version
 from benchmarks.servers import redis_version
 
 SYNCS = 300
 PAGE = b"\0" * 4096
 LIBRARIES = {
+    "postgres": ("sqlalchemy", "psycopg", "asyncpg", "pgqueuer", "procrastinate", "saq"),
     "sqlite": ("sqlalchemy", "huey", "persist-queue", "litequeue"),
     "redis": ("redis", "hiredis", "arq", "bullmq", "celery", "dramatiq", "huey", "rq", "saq", "taskiq", "taskiq-redis"),
 }
@@ -27,7 +29,7 @@ def facts(store: str) -> dict[str, str]:
         "CPU": f"{os.cpu_count()} cores, {_processor()}",
         "System": f"{platform.system()} {platform.release()} {platform.machine()}",
         "Python": f"{platform.python_implementation()} {platform.python_version()}",
-        **({"Redis": redis_version()} if store == "redis" else {"SQLite": sqlite3.sqlite_version}),
+        **_version_of(store),
         "Libraries": ", ".join(f"{name} {_version(name)}" for name in LIBRARIES[store]),
     }
 
@@ -38,6 +40,12 @@ def strain(disk: Path) -> dict[str, str]:
         "Write of 4 KiB and `fdatasync`": f"{_sync_microseconds(disk):.0f} µs",
         "Load average": f"{os.getloadavg()[0]:.1f}",
     }
+
+
+def _version_of(store: str) -> dict[str, str]:
+    if store == "postgres":
+        return {"PostgreSQL": postgres_version()}
+    return {"Redis": redis_version()} if store == "redis" else {"SQLite": sqlite3.sqlite_version}
 
 
 def _version(library: str) -> str:

@@ -12,8 +12,9 @@ ENQUEUE_ONE = "enqueue one by one"
 ENQUEUE_BULK = "enqueue by 1,000"
 DRAIN_ONE = "drain one by one"
 DRAIN = "drain"
+DRAIN_BEST = "drain at best"
 DRAIN_BACKLOG = "drain with a backlog"
-PHASES = (ENQUEUE_ONE, ENQUEUE_BULK, DRAIN_ONE, DRAIN, DRAIN_BACKLOG)
+PHASES = (ENQUEUE_ONE, ENQUEUE_BULK, DRAIN_ONE, DRAIN, DRAIN_BEST, DRAIN_BACKLOG)
 
 LATER_SECONDS = 0.05
 
@@ -69,6 +70,13 @@ ADDRESSES = {
         "persist-queue-single": "benchmarks.peers.persist_queue:SINGLE_CONSUMER_QUEUE",
         "litequeue": "benchmarks.peers.lite_queue:LITE_QUEUE",
         "litequeue-shipped": "benchmarks.peers.lite_queue:LITE_QUEUE_AS_SHIPPED",
+    },
+    "postgres": {
+        "limit": "benchmarks.limits.postgres_limit:LIMIT",
+        "longshore": "benchmarks.longshore_program:ON_POSTGRES",
+        "pgqueuer": "benchmarks.peers.pgqueuer_postgres:PGQUEUER",
+        "procrastinate": "benchmarks.peers.procrastinate_postgres:PROCRASTINATE",
+        "saq": "benchmarks.peers.saq_postgres:SAQ",
     },
     "redis": {
         "limit": "benchmarks.limits.redis_limit:LIMIT",

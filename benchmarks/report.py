@@ -9,14 +9,17 @@ from benchmarks.programs import DRAIN, DRAIN_BACKLOG, ENQUEUE_BULK, ENQUEUE_ONE,
 from benchmarks.run import Effort, Results
 
 NOTHING = "-"
-TITLES = {"sqlite": "SQLite", "redis": "Redis"}
+TITLES = {"postgres": "PostgreSQL", "sqlite": "SQLite", "redis": "Redis"}
 SETTINGS = {
+    "postgres": """on a server of its own with its default durability, reached by TCP on the loopback. CPU is that of
+the programs; the server has its own. Drained at best: as many at a time as the program is fastest with.""",
     "sqlite": """on a database of its own on a disk. Unless its row says otherwise a program commits with WAL and
 `synchronous=FULL`.""",
     "redis": """on a server of its own with `appendonly yes` and `appendfsync everysec`, reached by TCP on the
 loopback. CPU is that of the programs; the server has its own.""",
 }
 POLLING = {
+    "postgres": "",
     "sqlite": """Peers have no wake-up between processes; they poll here every millisecond, and the idle column says
 what that costs.
 """,

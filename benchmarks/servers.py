@@ -11,6 +11,8 @@ from pathlib import Path
 
 import redis
 
+from benchmarks.postgres_server import serving_postgres
+
 PATIENCE_SECONDS = 20
 REDIS_SETTINGS = {"bind": "127.0.0.1", "save": "", "appendonly": "yes", "appendfsync": "everysec"}
 
@@ -35,6 +37,11 @@ def url_in(directory: Path) -> str:
 @contextmanager
 def serving(store: str, directory: Path) -> Iterator[None]:
     """Runs the server that programs of this store need, if any, with its files in a directory."""
+    if store == "postgres":
+        with serving_postgres(directory) as url:
+            (directory / "url").write_text(url)
+            yield
+        return
     if store != "redis":
         yield
         return

@@ -7,7 +7,7 @@ read and the change is made as `longshore.reference` says.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from itertools import groupby
 from typing import Any, NamedTuple
 
@@ -20,8 +20,8 @@ from longshore_sql.dialect import Dialect
 from longshore_sql.inserting import Inserting
 from longshore_sql.rows import COLUMNS, columns_of, job_of
 from longshore_sql.schema import Schema, constant, is_any_of
-from longshore_sql.shapes import ROWS, Bulk, Shape, ShapeKey, shape_of
-from longshore_sql.statements import Row, Statement, Step, given
+from longshore_sql.shapes import ROWS, ArrayBulk, Bulk, Shape, ShapeKey, shape_of
+from longshore_sql.statements import Cursor, Row, Statement, Step, given
 
 
 class Run(NamedTuple):
@@ -40,6 +40,13 @@ class Prepared(NamedTuple):
     runs: list[Run]
     freed_turns: set[str]
     """The jobs whose turns were freed, once they are."""
+
+    @property
+    def locks_itself(self) -> bool:
+        """Whether one statement does it all, and takes its rows in the order in which everybody does."""
+        if len(self.given) == 1:
+            return True
+        return len(self.runs) == 1 and isinstance(self.runs[0].bulk, ArrayBulk)
 
 
 class _Known(NamedTuple):
@@ -71,13 +78,11 @@ class Changing:
         self._parents = dialect.compiled(named)
         self._turn = dialect.compiled(select(job.id).where(job.key == given("key"), job.turn == given("turn")))
         self._orphan = dialect.compiled(schema.parent.delete().where(parent.child == given("id")))
-        waiting = job.state == constant(State.WAITING)
-        self._children = dialect.compiled(
-            select(job.id)
-            .join_from(schema.parent, schema.job, parent.child == job.id)
-            .where(parent.parent == given("id"), waiting)
-            .limit(constant(1))
-        )
+        waiting = job.state == dialect.unforeseen(State.WAITING)
+        child = select(parent.child).where(parent.parent == given("id"), schema.is_waiting(parent.child))
+        self._children = dialect.compiled(child.limit(constant(1)))
+        named = select(parent.parent).where(dialect.among(parent.parent, "ids"), schema.is_waiting(parent.child))
+        self._followed = dialect.compiled(named.distinct())
         self._release = dialect.compiled(self._releasing())
         marked = schema.job.update().where(dialect.among(job.id, "ids")).values(releases=constant(True))
         self._mark = dialect.compiled(marked)
@@ -97,17 +102,12 @@ class Changing:
 
     def update(self, step: Step, prepared: Prepared) -> list[Answer]:
         """Makes each change whose guards hold, and answers each."""
-        if self._dialect.locks_rows and len(prepared.given) > 1:
+        if self._dialect.locks_rows and not prepared.locks_itself:
             self._lock.run(step.cursor, ids=self._dialect.listing(sorted(change.id for change in prepared.given)))
         prepared.freed_turns.clear()
         answers: list[Answer] = []
         for run in prepared.runs:
-            shape, changes = run.shape, run.changes
-            if shape is not None and self._moves_all(step, shape, run):
-                answers += map(shape.answer, changes)
-            else:
-                known = self._known(step, run)
-                answers += [self._update_one(step, shape, change, prepared, known) for change in changes]
+            answers += self._update_run(step, run, prepared)
         if prepared.ordered is prepared.given:
             return answers
         by_id = {change.id: answer for change, answer in zip(prepared.ordered, answers, strict=True)}
@@ -125,6 +125,12 @@ class Changing:
                     prepared.freed_turns.add(change.id)
         return found
 
+    def followed(self, cursor: Cursor, suspects: Sequence[str], freed_turns: Iterable[str]) -> list[str]:
+        """Those of the suspects for which somebody may wait, after all."""
+        found = {identity for (identity,) in self._followed.run(cursor, ids=self._dialect.listing(suspects))}
+        found.update(freed_turns)
+        return [identity for identity in suspects if identity in found]
+
     def releasing(self, step: Step, ids: Sequence[str], freed_turns: Iterable[str]) -> set[str]:
         """Those of the ended jobs for which somebody waits, after all: marked so now."""
         listing = self._dialect.listing
@@ -138,13 +144,39 @@ class Changing:
     def _run(self, key: ShapeKey, changes: list[Change]) -> Run:
         shape = self._shape(key, changes[0])
         least = 2 if self._dialect.has_arrays else ROWS
-        return Run(shape, shape.bulk if shape is not None and len(changes) >= least else None, changes)
+        bulk = shape.bulk if shape is not None and len(changes) >= least else None
+        if isinstance(bulk, ArrayBulk) and len({change.id for change in changes}) < len(changes):
+            bulk = None  # Of two changes of one job it would make one, and nobody knows which.
+        return Run(shape, bulk, changes)
 
     def _shape(self, key: ShapeKey, example: Change) -> Shape | None:
         if key not in self._shapes:
             fits = Shape.fits(example)
             self._shapes[key] = Shape(self._schema, self._dialect, example) if fits else None
         return self._shapes[key]
+
+    def _update_run(self, step: Step, run: Run, prepared: Prepared) -> list[Answer]:
+        shape, changes = run.shape, run.changes
+        if shape is None:
+            known = self._known(step, run)
+            return [self._update_one(step, None, change, prepared, known) for change in changes]
+        if isinstance(run.bulk, ArrayBulk):
+            made: Collection[int] = self._made(step, shape, run.bulk, changes)
+        else:
+            made = range(len(changes)) if self._moves_all(step, shape, run) else ()
+        if len(made) == len(changes):
+            return list(map(shape.answer, changes))
+        return [
+            shape.answer(change) if position in made else self._update_one(step, shape, change, prepared, None)
+            for position, change in enumerate(changes)
+        ]
+
+    def _made(self, step: Step, shape: Shape, bulk: ArrayBulk, changes: Sequence[Change]) -> set[int]:
+        """The places of the changes that the statement of their shape made."""
+        made = shape.make_by_arrays(step, changes, bulk)
+        if made and shape.appends:
+            self._append(step, [changes[position] for position in sorted(made)])
+        return made
 
     def _moves_all(self, step: Step, shape: Shape, run: Run) -> bool:
         """Whether every change was made by the statement of its shape; if not, none was."""
@@ -253,8 +285,8 @@ class Changing:
     def _releasing(self) -> Any:
         job, waiting = self._schema.job, self._schema.job.alias("waiting")
         parent = self._schema.parent.c
-        is_waiting = waiting.c.state == constant(State.WAITING)
-        child = exists().where(parent.parent == job.c.id, parent.child == waiting.c.id, is_waiting)
+        is_waiting = waiting.c.state == self._dialect.unforeseen(State.WAITING)
+        child = exists().where(parent.parent == job.c.id, self._schema.is_waiting(parent.child))
         follower = exists().where(waiting.c.key == job.c.key, is_waiting)
         somebody = child | (self._dialect.among(job.c.id, "freed") & follower)
         ended = is_any_of(job.c.state, ENDED) & (job.c.releases == constant(False))

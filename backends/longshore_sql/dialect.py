@@ -11,6 +11,7 @@ from sqlalchemy.engine import Dialect as SQLAlchemyDialect
 from sqlalchemy.schema import CreateIndex, CreateTable
 from sqlalchemy.sql import ClauseElement, Insert
 
+from longshore_sql.schema import constant
 from longshore_sql.statements import Statement, given
 
 
@@ -80,6 +81,15 @@ class Dialect(ABC):
     def through(self, statement: Select[Any], table: Table, index: str) -> Select[Any]:
         """The statement, made to read ``table`` through ``index`` where a planner may choose badly."""
 
+    def unindexed(self, column: ColumnElement[Any]) -> ColumnElement[Any]:
+        """The column, so that its rows are not looked for by an index on it, where a planner may choose badly."""
+        return column
+
+    def unforeseen(self, value: int) -> ColumnElement[int]:
+        """A number that an index may be searched for, but that is not known when a plan is made: so that no index is
+        read which holds just the rows with that number, where a planner may choose badly."""
+        return constant(value)
+
     def passing_over(self, statement: Select[Any]) -> Select[Any]:
         """The statement, made to lock what it finds and to pass over what others have locked."""
         return statement
@@ -100,7 +110,9 @@ class Dialect(ABC):
         return None
 
     def arrays(self, columns: Sequence[ColumnElement[Any]]) -> FromClause | None:
-        """Given arrays, one for each column, as a table of any number of rows; None where there are no arrays."""
+        """Given arrays, one for each column, as a table of any number of rows; None where there are no arrays.
+
+        Its further column ``place`` counts the rows from 1."""
         return None
 
     def among(self, column: ColumnElement[Any], name: str) -> ColumnElement[bool]:

@@ -40,7 +40,7 @@ from longshore_sql.migrations import Versions
 from longshore_sql.reading import Reading
 from longshore_sql.records import Records
 from longshore_sql.schema import Schema
-from longshore_sql.statements import Step
+from longshore_sql.statements import Cursor, Step
 
 T = TypeVar("T")
 
@@ -96,6 +96,11 @@ class SQLDriver(Driver):
     def _read(self) -> AbstractContextManager[Step]:
         """A step that only reads, and sees the store as it is at one moment."""
 
+    def _glanced(self, look: Callable[[Cursor], T]) -> T:
+        """What a look of one statement sees of what is committed, whatever the versions and the time."""
+        with self._read() as step:
+            return look(step.cursor)
+
     @abstractmethod
     def _wake_after(self, topics: Sequence[str], tx: Any, identity: str) -> None:
         """Wakes who listens, when the transaction ``tx`` is committed; at once where it is None.
@@ -120,8 +125,7 @@ class SQLDriver(Driver):
     def insert(self, jobs: Sequence[NewJob | StoredJob], *, tx: Any = None) -> list[Inserted]:
         if not jobs:
             return []
-        inserting = self._inserting
-        answers = self._written(lambda step: inserting.insert(step, jobs), tx)
+        answers = self._stored(jobs, tx)
         pending = [
             job
             for job, answer in zip(jobs, answers, strict=True)
@@ -130,6 +134,11 @@ class SQLDriver(Driver):
         if pending:
             self._wake_after(sorted({f"queue:{job.queue}" for job in pending}), tx, pending[0].id)
         return answers
+
+    def _stored(self, jobs: Sequence[NewJob | StoredJob], tx: Any) -> list[Inserted]:
+        """Stores jobs, and answers each."""
+        inserting = self._inserting
+        return self._written(lambda step: inserting.insert(step, jobs), tx)
 
     def claim(self, claims: Sequence[Claim], *, holder: str, limit: int, max_bytes: int | None = None) -> Claimed:
         claiming = self._claiming
@@ -168,6 +177,9 @@ class SQLDriver(Driver):
         """The answers, with what only shows after the commit: who waits for a job that ended at the same moment."""
         changing = self._changing
         suspects = changing.suspects(prepared, answers) if self._dialect.locks_rows else []
+        if suspects:
+            ended, freed = suspects, prepared.freed_turns
+            suspects = self._glanced(lambda cursor: changing.followed(cursor, ended, freed))
         if not suspects:
             return answers
         releasing = self._written(lambda step: changing.releasing(step, suspects, prepared.freed_turns))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any, Final
 
 from sqlalchemy import ColumnElement, or_, select
@@ -40,6 +41,16 @@ def index_by_state(where: Where) -> str | None:
     return next((index for index, found in _BY_STATE.items() if states <= found), None)
 
 
+def is_by_age(where: Where) -> bool:
+    """Whether jobs are best looked for in the order in which they were created: nothing else finds few of them, or an
+    index that does has them in this order."""
+    exact = (where.ids, where.parents, where.holder, where.unique_key, where.expired, where.ended, where.changed)
+    if any(asked is not None for asked in exact) or index_by_state(where) is not None:
+        return False
+    related = where.keys if where.keys is not None else where.groups
+    return related is None or (len(related) == 1 and where.states is not None and len(where.states) == 1)
+
+
 def is_impossible(where: Where) -> bool:
     """Whether a list is given that nothing can be an element of."""
     return any(asked is not None and not asked for asked in (*(getattr(where, name) for name in _LISTS), where.states))
@@ -60,24 +71,22 @@ class Filters:
             "keys": job.key,
             "parents": schema.parent.c.parent,
         }
-        recent = [job.created >= given("changed"), job.ended >= given("changed")]
-        self._others: dict[str, ColumnElement[bool]] = {
-            "holder": schema.is_held() & (job.holder == given("holder")),
-            "unique_key": job.unique_key == given("unique_key"),
-            "due": job.due <= given("due"),
-            "expired": job.expires <= given("expired"),
-            "ended": schema.is_ended() & (job.ended <= given("ended")),
-            "changed": or_(is_any_of(job.state, HELD), *recent),
-        }
+        self._searched = self._others(lambda column: column)
+        self._searched["holder"] &= schema.is_held()
+        self._searched["ended"] &= schema.is_ended()
+        self._compared = self._others(dialect.unindexed)
 
     def conditions(self, where: Where) -> list[ColumnElement[bool]]:
         """What rows have to fulfil; the values are those of `values`."""
         lists, others, releases, states = filter_key(where)
         conditions = [self._is_in(name, single) for name, single in lists]
-        conditions += [self._others[name] for name in others]
+        by_id = where.ids is not None
+        conditions += [(self._compared if by_id else self._searched)[name] for name in others]
         if releases is not None:
             conditions.append(self._schema.job.c.releases == constant(releases))
-        if states is not None:
+        if states is not None and by_id:
+            conditions.append(is_any_of(self._dialect.unindexed(self._schema.job.c.state), states))
+        elif states is not None:
             conditions.append(is_any_of(self._schema.job.c.state, states))
             if states <= HELD:
                 conditions.append(self._schema.is_held())
@@ -97,6 +106,18 @@ class Filters:
         values |= {name: now - ago for name in _AGES if (ago := getattr(where, name)) is not None}
         values |= {name: text for name in _TEXTS if (text := getattr(where, name)) is not None}
         return values
+
+    def _others(self, of: Callable[[ColumnElement[Any]], ColumnElement[Any]]) -> dict[str, ColumnElement[bool]]:
+        job = self._schema.job.c
+        recent = [of(job.created) >= given("changed"), of(job.ended) >= given("changed")]
+        return {
+            "holder": of(job.holder) == given("holder"),
+            "unique_key": of(job.unique_key) == given("unique_key"),
+            "due": of(job.due) <= given("due"),
+            "expired": of(job.expires) <= given("expired"),
+            "ended": of(job.ended) <= given("ended"),
+            "changed": or_(is_any_of(of(job.state), HELD), *recent),
+        }
 
     def _is_in(self, name: str, single: bool) -> ColumnElement[bool]:
         """A list of one is a comparison, which leaves the order of an index behind the column as it is."""

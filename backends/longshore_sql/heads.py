@@ -116,8 +116,8 @@ class Heads:
 
     def _is_awaited(self) -> ColumnElement[bool]:
         job, parent, waiting = self._schema.job.c, self._schema.parent.c, self._schema.job.alias("waiting")
-        is_waiting = waiting.c.state == constant(State.WAITING)
-        child = exists().where(parent.parent == job.id, parent.child == waiting.c.id, is_waiting)
+        is_waiting = waiting.c.state == self._dialect.unforeseen(State.WAITING)
+        child = exists().where(parent.parent == job.id, self._schema.is_waiting(parent.child))
         follower = exists().where(waiting.c.key == job.key, is_waiting)
         return (job.turn.is_not(None) & follower) | child
 

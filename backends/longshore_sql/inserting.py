@@ -210,21 +210,36 @@ class Inserting:
 
     def _finding_queued(self) -> Select[Any]:
         job = self._schema.job.c
-        return select(job.id).where(job.key == given("key"), job.state == constant(State.WAITING)).limit(1)
+        return (
+            select(job.id).where(job.key == given("key"), job.state == self._dialect.unforeseen(State.WAITING)).limit(1)
+        )
+
+
+def plain_values(jobs: Sequence[NewJob | StoredJob]) -> list[Row] | None:
+    """The fields of jobs that have nothing but what every job has; None if any of them has more.
+
+    They are those up to ``due``, and then ``max_attempts`` and ``max_crashes``."""
+    found = []
+    rare, rest = _DEFAULTS[_RARE], _DEFAULTS[_REST]
+    for job in jobs:
+        values = astuple(job)
+        if type(job) is not NewJob or values[_RARE] != rare or values[_REST] != rest:
+            return None
+        if job.max_attempts is None:
+            return None
+        found.append(values[: _RARE.start] + values[_LIMITS])
+    return found
 
 
 def plain_rows(jobs: Sequence[NewJob | StoredJob], now: Instant) -> list[Row] | None:
     """The rows of jobs that have nothing but what every job has; None if any of them has more."""
+    found = plain_values(jobs)
+    if found is None:
+        return None
     rows = []
-    rare, rest, ready, future = _DEFAULTS[_RARE], _DEFAULTS[_REST], int(Lane.READY), int(Lane.FUTURE)
-    for position, job in enumerate(jobs):
-        values = astuple(job)
-        if type(job) is not NewJob or values[_RARE] != rare or values[_REST] != rest:
-            return None
-        identity, queue, task, payload, codec, digest, priority, delay, due = values[: _RARE.start]
-        limits = values[_LIMITS]
-        if limits[0] is None:
-            return None
+    ready, future = int(Lane.READY), int(Lane.FUTURE)
+    for position, values in enumerate(found):
+        identity, queue, task, payload, codec, digest, priority, delay, due, *limits = values
         due = now + delay if due is None else due
         lane = ready if due <= now else future
         # The driver of SQLite looks long for an adapter of bytes, and takes a bytearray at once.

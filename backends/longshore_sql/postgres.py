@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from functools import cached_property
@@ -12,19 +13,43 @@ import sqlalchemy
 from psycopg.pq import TransactionStatus
 from psycopg.rows import tuple_row
 
-from longshore.contract import Clock, Features, Instant, Limits, Listener, Sleeper
+from longshore.contract import (
+    Clock,
+    Features,
+    Inserted,
+    Instant,
+    Limits,
+    Listener,
+    NewJob,
+    Sleeper,
+    State,
+    StoredJob,
+)
 from longshore.errors import Unavailable
+from longshore_sql import statements
 from longshore_sql.driver import SQLDriver
-from longshore_sql.inserting import Inserting
+from longshore_sql.inserting import INSERTED, Inserting
 from longshore_sql.locked_heads import LockedHeads
 from longshore_sql.locked_inserting import LockedInserting
 from longshore_sql.locked_records import LockedRecords
-from longshore_sql.postgres_dialect import PostgresDialect
+from longshore_sql.plain_inserting import Arrays, PlainInserting
+from longshore_sql.postgres_commits import NUMBER, Commits
+from longshore_sql.postgres_dialect import CLOCK, PostgresDialect
 from longshore_sql.postgres_errors import REPEATABLE, Translated
+from longshore_sql.postgres_examined import Examined
 from longshore_sql.postgres_migrating import Migrating
 from longshore_sql.postgres_options import Options
-from longshore_sql.postgres_sources import ConnectionSource, EngineSource, PoolSource, Source, driver_connection, joined
-from longshore_sql.postgres_wakes import NOTIFY, Ears, Notifier, shortened
+from longshore_sql.postgres_sources import (
+    ConnectionSource,
+    EngineSource,
+    PoolSource,
+    Source,
+    driver_connection,
+    is_through_a_pooler,
+    joined,
+    settings,
+)
+from longshore_sql.postgres_wakes import Ears, Notifier, shortened
 from longshore_sql.records import Records
 from longshore_sql.schema import Schema
 from longshore_sql.statements import Cursor as AnyCursor
@@ -33,10 +58,11 @@ from longshore_sql.statements import Step
 T = TypeVar("T")
 Cursor = psycopg.Cursor[Any]
 
+_logger: Final = logging.getLogger("longshore.postgres")
 TRIES: Final = 10
 """How often a step is begun that is in a deadlock each time."""
 
-_CLOCK: Final = "SELECT (extract(epoch FROM statement_timestamp()) * 1000000)::bigint"
+_CLOCK: Final = f"SELECT {CLOCK}"
 _JUDGED: Final = ("version", "readable_from")
 """By what is stored under these names each step knows whether this code can work on the tables."""
 _UNLIMITED: Final = "0"
@@ -61,34 +87,31 @@ class PostgresDriver(SQLDriver):
     limits = Limits()
 
     def __init__(self, source: Source, options: Options, clock: Clock | None) -> None:
-        super().__init__(Schema(options.namespace, options.schema, numbered=False), PostgresDialect())
+        self._postgres = PostgresDialect()
+        super().__init__(Schema(options.namespace, options.schema, numbered=False), self._postgres)
         self.target = source.target
         self._source = source
         self._clock = clock
         self._translated = Translated()
         channel = f"{options.schema or ''}.{options.namespace}"
         self._notifier = Notifier(source.opened, channel)
+        self._commits = Commits(source.opened, self.wake)
         self._ears = Ears(source.opened, channel)
         self._channel = channel
         self._patience = options.lock_timeout
+        self._examined = Examined(options.namespace)
         meta = self._dialect.name(self._schema.meta)
         self._opening = ", ".join([_CLOCK, *(f"(SELECT value FROM {meta} WHERE name = '{name}')" for name in _JUDGED)])
         # An application that waits for ever is given our patience for the time of a call.
-        ours = f"WHEN '{_UNLIMITED}' THEN '{round(self._patience * 1_000)}' ELSE current_setting('lock_timeout') END"
+        patience = str(round(self._patience * 1_000))
+        ours = f"WHEN '{_UNLIMITED}' THEN '{patience}' ELSE current_setting('lock_timeout') END"
         limited = f"set_config('lock_timeout', CASE current_setting('lock_timeout') {ours}, true)"
         self._joining = f"{self._opening}, current_setting('lock_timeout'), {limited}"
-        self._beginning = self._joining if options.url is None else self._opening
+        own = settings(lasting=False, lock_timeout=patience)
+        brought = own if options.url is not None else f"{settings(lasting=False)}, {limited}"
+        self._opening_with_settings = f"{self._opening}, {brought}"
         with self._translated, source.lent() as connection:
-            settled = connection.execute(
-                "SELECT current_setting('synchronous_commit') <> 'off' AND current_setting('fsync') = 'on', "
-                "pg_backend_pid()"
-            ).fetchone()
-            is_durable, process = settled or (False, 0)
-            if not is_durable:
-                self.features &= ~Features.DURABLE
-            if process != connection.info.backend_pid:
-                # A pooler stands between: what one of its connections listens to, nobody hears.
-                self.features &= ~Features.WAKEUPS
+            self.features = _features(connection)
 
     @classmethod
     def connect(cls, target: Any, *, clock: Clock | None = None, **options: Any) -> Self:
@@ -102,6 +125,7 @@ class PostgresDriver(SQLDriver):
 
     def close(self) -> None:
         self._ears.close()
+        self._commits.close()
         self._notifier.close()
         self._source.close()
 
@@ -134,6 +158,13 @@ class PostgresDriver(SQLDriver):
             with self._translated:
                 connection.commit()
 
+    @cached_property
+    def _plain(self) -> PlainInserting:
+        return PlainInserting(self._schema, self._postgres)
+
+    def examined(self) -> int:
+        return self._examined.total()
+
     def _heads(self) -> LockedHeads:
         return LockedHeads(self._schema, self._dialect)
 
@@ -145,14 +176,42 @@ class PostgresDriver(SQLDriver):
     def _records(self) -> Records:
         return LockedRecords(self._schema, self._dialect)
 
+    def _stored(self, jobs: Sequence[NewJob | StoredJob], tx: Any) -> list[Inserted]:
+        arrays = self._plain.arrays(jobs)
+        if arrays is None:
+            return super()._stored(jobs, tx)
+        landed = self._persistent(lambda: self._landed(arrays, tx), tx)
+        stored = INSERTED[State.PENDING]
+        if len(landed) == len(jobs):
+            return [stored] * len(jobs)
+        rest = [job for job in jobs if job.id not in landed]
+        found = {job.id: answer for job, answer in zip(rest, super()._stored(rest, tx), strict=True)}
+        return [found.get(job.id, stored) for job in jobs]
+
+    def _landed(self, arrays: Arrays, tx: Any) -> set[str]:
+        with self._cursor(tx) as cursor:
+            return self._plain.insert(cursor, arrays, self._clock)
+
     def _written(self, work: Callable[[Step], T], tx: Any = None) -> T:
+        def write() -> T:
+            with self._write(tx) as step:
+                return work(step)
+
+        return self._persistent(write, tx)
+
+    def _persistent(self, act: Callable[[], T], tx: Any) -> T:
+        """What it answers, begun again where nothing was done because others went first."""
         for _ in range(TRIES - 1 if tx is None else 0):
             try:
-                return super()._written(work)
+                return act()
             except Unavailable as error:
                 if not isinstance(error.__cause__, REPEATABLE):
                     raise
-        return super()._written(work, tx)
+        return act()
+
+    def _glanced(self, look: Callable[[statements.Cursor], T]) -> T:
+        with self._cursor(None) as cursor:
+            return look(cursor)
 
     def _write(self, tx: Any = None) -> AbstractContextManager[Step]:
         return self._transaction(_WRITING) if tx is None else self._joined(tx)
@@ -161,12 +220,24 @@ class PostgresDriver(SQLDriver):
         return self._transaction(_READING)
 
     @contextmanager
+    def _cursor(self, tx: Any) -> Iterator[statements.Cursor]:
+        """A cursor for one statement, committed by itself, or in the application's transaction if there is one."""
+        if tx is None and self._source.is_set_up and not self._examined.is_asked:
+            with self._translated, self._source.lent() as connection:
+                yield connection.cursor(row_factory=tuple_row)
+        else:
+            with self._write(tx) as step:
+                yield step.cursor
+
+    @contextmanager
     def _transaction(self, begin: str) -> Iterator[Step]:
         with self._translated, self._source.lent() as connection:
             cursor = connection.cursor(row_factory=tuple_row)
             with self._between(cursor, begin):
-                cursor.execute(self._beginning)
-                yield self._step(cursor, cursor.fetchall()[0])
+                cursor.execute(self._opening if self._source.is_set_up else self._opening_with_settings)
+                step = self._step(cursor, cursor.fetchall()[0])
+                with self._examined.counting(cursor):
+                    yield step
 
     @contextmanager
     def _between(self, cursor: Cursor, begin: str) -> Iterator[None]:
@@ -196,10 +267,23 @@ class PostgresDriver(SQLDriver):
     def _wake_after(self, topics: Sequence[str], tx: Any, identity: str) -> None:
         if tx is None:
             self.wake(topics)
-        elif Features.WAKEUPS in self.features:
-            with self._translated:
-                # Nobody else is told when the application commits: so it goes with its commit, and not without.
-                joined(tx).execute(NOTIFY, (self._channel, list(map(shortened, topics))))
+            return
+        with self._translated:
+            cursor = joined(tx)
+            cursor.execute(NUMBER)
+            self._commits.note(cursor.fetchall()[0][0], topics)
+
+
+def _features(connection: psycopg.Connection[Any]) -> Features:
+    """What this server promises over this connection."""
+    features = PostgresDriver.features
+    asked = "SELECT current_setting('synchronous_commit') <> 'off' AND current_setting('fsync') = 'on'"
+    if connection.cursor(row_factory=tuple_row).execute(asked).fetchone() != (True,):
+        features &= ~Features.DURABLE
+    if is_through_a_pooler(connection):
+        _logger.warning("a pooler stands before PostgreSQL: there are no wake-ups, so workers look from time to time")
+        features &= ~Features.WAKEUPS
+    return features
 
 
 def _source(target: Any, options: Options) -> Source:

@@ -3,10 +3,25 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from typing import Any
+from typing import Any, Final
 
 import psycopg.errors
-from sqlalchemy import ColumnElement, FromClause, Select, Table, Text, any_, bindparam, column, func, select
+from sqlalchemy import (
+    BigInteger,
+    ColumnElement,
+    FromClause,
+    Integer,
+    Select,
+    String,
+    Table,
+    Text,
+    any_,
+    bindparam,
+    column,
+    func,
+    literal_column,
+    select,
+)
 from sqlalchemy.dialects.postgresql import ARRAY, insert
 from sqlalchemy.dialects.postgresql.psycopg import PGDialect_psycopg
 from sqlalchemy.sql import Insert
@@ -14,6 +29,12 @@ from sqlalchemy.sql import Insert
 from longshore_sql.dialect import Dialect
 from longshore_sql.postgres_arrays import array_text
 from longshore_sql.statements import given, parameter
+
+_SMALLEST: Final[ColumnElement[int]] = literal_column(str(-(2**63)), BigInteger)
+CLOCK: Final[ColumnElement[int]] = literal_column(
+    "(extract(epoch FROM statement_timestamp()) * 1000000)::bigint", BigInteger
+)
+"""The time of the statement, not of the transaction."""
 
 
 class PostgresDialect(Dialect):
@@ -49,6 +70,14 @@ class PostgresDialect(Dialect):
         # It knows no hints: the settings of our own connections leave the index as the cheapest way.
         return statement
 
+    def unindexed(self, column: ColumnElement[Any]) -> ColumnElement[Any]:
+        # A planner sees through sums: from those it would know that the column is not null, and read a partial index.
+        never = literal_column("''", Text) if isinstance(column.type, String) else _SMALLEST
+        return func.nullif(column, never, type_=column.type)
+
+    def unforeseen(self, value: int) -> ColumnElement[int]:
+        return select(literal_column(str(int(value)), Integer)).scalar_subquery()
+
     def passing_over(self, statement: Select[Any]) -> Select[Any]:
         return statement.with_for_update(skip_locked=True)
 
@@ -58,7 +87,8 @@ class PostgresDialect(Dialect):
     def arrays(self, columns: Sequence[ColumnElement[Any]]) -> FromClause:
         given_arrays = [bindparam(parameter(str(one.key)), type_=ARRAY(one.type)) for one in columns]
         named = [column(str(one.key), one.type) for one in columns]
-        return func.unnest(*given_arrays).table_valued(*named, name="given").render_derived()
+        rows = func.unnest(*given_arrays).table_valued(*named, with_ordinality="place", name="given")
+        return rows.render_derived()
 
     def among(self, column: ColumnElement[Any], name: str) -> ColumnElement[bool]:
         return column == any_(bindparam(parameter(name), type_=ARRAY(column.type)))

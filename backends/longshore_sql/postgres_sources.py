@@ -42,6 +42,8 @@ class Source(ABC):
 
     target: Any
     """What another `connect` takes to reach the same."""
+    is_set_up = False
+    """Whether its connections have our settings for good; else each transaction has to bring them."""
 
     @abstractmethod
     def lent(self) -> AbstractContextManager[Connection]:
@@ -70,7 +72,7 @@ class PoolSource(Source):
         self._closed = False
         self._lock = threading.Lock()
         self.target = options.target()
-        self._settings = _settings(options)
+        self._settings = f"SELECT {settings(lasting=True, lock_timeout=str(round(options.lock_timeout * 1_000)))}"
         self._engine = self._fresh()
 
     @contextmanager
@@ -101,12 +103,11 @@ class PoolSource(Source):
         return self._engine
 
     def opened(self) -> Connection:
+        connection = _opened(self._options.url or "")
+        self.is_set_up = not is_through_a_pooler(connection)
         try:
-            connection = psycopg.connect(self._options.url or "", autocommit=True)
-        except psycopg.Error as error:
-            raise unopened(error) from error
-        try:
-            connection.execute(self._settings)
+            if self.is_set_up:
+                connection.execute(self._settings)
         except BaseException:
             connection.close()
             raise
@@ -122,7 +123,7 @@ class PoolSource(Source):
         return sqlalchemy.create_engine(
             "postgresql+psycopg://", creator=self.opened, pool_size=options.pool_size, pool_use_lifo=True,
             max_overflow=options.max_overflow, pool_timeout=options.pool_timeout,
-            pool_recycle=int(options.pool_recycle) or -1,
+            pool_recycle=int(options.pool_recycle) or -1, pool_reset_on_return=None,
         )  # fmt: skip
 
 
@@ -253,14 +254,27 @@ def _checked(connection: Any) -> Connection:
 
 
 def _another(info: psycopg.ConnectionInfo) -> Connection:
-    parameters: dict[str, Any] = {**info.get_parameters(), "password": info.password or None}
+    return _opened("", **{**info.get_parameters(), "password": info.password or None})
+
+
+def _opened(url: str, **parameters: Any) -> Connection:
     try:
-        return psycopg.connect(**parameters, autocommit=True)
+        connection = psycopg.connect(url, **parameters, autocommit=True)
+        if is_through_a_pooler(connection):
+            # What is prepared stays with a connection to the server, and the next transaction may be given another.
+            connection.prepare_threshold = None
     except psycopg.Error as error:
         raise unopened(error) from error
+    return connection
 
 
-def _settings(options: Options) -> str:
-    settings = {**_SETTINGS, "lock_timeout": str(round(options.lock_timeout * 1_000))}
-    pairs = ", ".join(f"set_config('{name}', '{value}', false)" for name, value in settings.items())
-    return f"SELECT {pairs}"
+def is_through_a_pooler(connection: Connection) -> bool:
+    """Whether what the connection was told of its process at its start is not what the server says."""
+    found = connection.cursor(row_factory=tuple_row).execute("SELECT pg_backend_pid()").fetchone()
+    return found != (connection.info.backend_pid,)
+
+
+def settings(*, lasting: bool, **further: str) -> str:
+    """Our settings as expressions of a statement: for as long as the connection, or the transaction, lasts."""
+    values = {**_SETTINGS, **further}
+    return ", ".join(f"set_config('{name}', '{value}', {str(not lasting).lower()})" for name, value in values.items())

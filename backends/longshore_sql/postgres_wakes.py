@@ -24,7 +24,8 @@ from longshore.errors import LongshoreError
 
 Connection = psycopg.Connection[Any]
 
-NOTIFY: Final = "SELECT pg_notify(%s, unnest(%s::text[]))"
+# A notification takes part in a commit: this one need not reach the disk. Nothing is left behind on the connection.
+_HINT: Final = "SELECT set_config('synchronous_commit', 'off', true), pg_notify(%s, unnest(%s::text[]))"
 _APART: Final = 0.005
 """Seconds between two notifications of one process: what comes meanwhile goes out with the later one."""
 _RETRY: Final = 1.0
@@ -72,8 +73,8 @@ class Notifier:
         try:
             while topics := self._next():
                 try:
-                    connection = connection or self._opened()
-                    connection.execute(NOTIFY, (self._channel, topics))
+                    connection = connection or self._open()
+                    connection.execute(_HINT, (self._channel, topics))
                 except (psycopg.Error, LongshoreError) as error:
                     _logger.info("a wake-up was lost: %s", error)
                     if connection is not None:
@@ -82,12 +83,6 @@ class Notifier:
         finally:
             if connection is not None:
                 connection.close()
-
-    def _opened(self) -> Connection:
-        connection = self._open()
-        # A notification takes part in a commit: it need not reach the disk.
-        connection.execute("SET synchronous_commit = off")
-        return connection
 
     def _next(self) -> list[str]:
         """The topics to send, none when it was closed."""

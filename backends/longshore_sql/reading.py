@@ -11,7 +11,7 @@ from sqlalchemy import ColumnElement, Select, and_, null, or_, select, tuple_
 from longshore.contract import HELD, Instant, Order, Page, StoredJob, Where
 from longshore.reference import matches
 from longshore_sql.dialect import Dialect
-from longshore_sql.filters import Filters, filter_key, index_by_state, is_impossible
+from longshore_sql.filters import Filters, filter_key, index_by_state, is_by_age, is_impossible
 from longshore_sql.rows import COLUMNS, job_of
 from longshore_sql.schema import Schema, is_any_of
 from longshore_sql.statements import Statement, Step, given
@@ -158,15 +158,21 @@ class Reading:
         index = index_by_state(where)
         if index is not None:
             statement = self._dialect.through(statement, self._schema.job, self._schema.index(index))
-        age, last = tuple_(job.created, job.id), tuple_(given("last_created"), given("last_id"))
+        created = self._created(where)
+        age, last = tuple_(created, job.id), tuple_(given("last_created"), given("last_id"))
         if order is Order.NEWEST:
             # A row is compared by its columns; the first alone is what every planner can begin at.
-            statement = statement.where(job.created <= given("last_created"), age < last) if after else statement
-            statement = statement.order_by(job.created.desc(), job.id.desc())
+            statement = statement.where(created <= given("last_created"), age < last) if after else statement
+            statement = statement.order_by(created.desc(), job.id.desc())
         else:
-            statement = statement.where(job.created >= given("last_created"), age > last) if after else statement
-            statement = statement.order_by(job.created, job.id)
+            statement = statement.where(created >= given("last_created"), age > last) if after else statement
+            statement = statement.order_by(created, job.id)
         return statement.limit(given("limit"))
+
+    def _created(self, where: Where) -> ColumnElement[Any]:
+        """The age of jobs as what they are ordered by: few that are found otherwise are sorted, not met on a walk."""
+        created = self._schema.job.c.created
+        return created if is_by_age(where) else self._dialect.unindexed(created)
 
     def _locking(self, where: Where) -> Select[Any]:
         job = self._schema.job.c
@@ -184,9 +190,10 @@ class Reading:
         columns: Sequence[ColumnElement[Any]] = [job[name] for name in COLUMNS] if noted else [job.id]
         conditions = [*self._filters.conditions(where), self._is_free()]
         if noted:
-            return select(*columns).where(*conditions).order_by(job.created, job.id)
+            return select(*columns).where(*conditions).order_by(self._created(where), job.id)
         if where.ended is None:
-            return select(*columns).where(*conditions).order_by(job.created, job.id).limit(given("limit"))
+            oldest = select(*columns).where(*conditions).order_by(self._created(where), job.id)
+            return oldest.limit(given("limit"))
         first = select(job.id, job.created).where(*conditions)
         ended = self._dialect.through(first, self._schema.job, self._schema.index("ended"))
         among = ended.order_by(job.ended).limit(given("among")).subquery("first")

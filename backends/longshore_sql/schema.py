@@ -22,6 +22,7 @@ from sqlalchemy import (
     Text,
     false,
     literal_column,
+    select,
 )
 from sqlalchemy.dialects.mysql import LONGBLOB, LONGTEXT, VARBINARY, VARCHAR
 from sqlalchemy.schema import SchemaItem
@@ -111,6 +112,11 @@ class Schema:
         """The condition of the index of jobs that somebody has."""
         in_state = is_any_of(self.job.c.state, HELD)
         return in_state | self.job.c.holder.is_not(None) if self.partial else in_state
+
+    def is_waiting(self, identity: ColumnElement[str]) -> ColumnElement[bool]:
+        """Whether the job of that id waits: a question for each id, never a walk through all that wait."""
+        job = self.job.alias("waiting")
+        return select(job.c.state).where(job.c.id == identity).scalar_subquery() == constant(State.WAITING)
 
     def is_ended(self) -> ColumnElement[bool]:
         """The condition of the index of ended jobs."""

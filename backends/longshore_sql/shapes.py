@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import cached_property
 from operator import itemgetter
-from typing import Any, ClassVar, Final
+from typing import Any, Final
 
 from sqlalchemy import ColumnElement, Update, case, exists, null, select
 
@@ -85,14 +84,22 @@ class Shape:
         if len(rows) == 1:
             return self._single.run(cursor, **rows[0]).rowcount
         made = 0
-        while bulk is not None and len(rows) >= bulk.least:
-            cursor.execute(bulk.text, bulk.values(rows[: bulk.most], now))
+        while bulk is not None and len(rows) >= ROWS:
+            cursor.execute(bulk.text, bulk.values(rows[:ROWS], now))
             made += cursor.rowcount
-            del rows[: bulk.most]
+            del rows[:ROWS]
         if rows:
             cursor.executemany(self._single.text, map(self._single.values, rows))
             made += cursor.rowcount
         return made
+
+    def make_by_arrays(self, step: Step, changes: Sequence[Change], bulk: ArrayBulk) -> set[int]:
+        """Makes each change whose guards hold: the places of those that were made."""
+        rows = [self._named(change, step.now) for change in changes]
+        # Everybody's statements take their rows in the order of ids: so nobody waits for who waits for him.
+        order = sorted(range(len(rows)), key=lambda position: changes[position].id)
+        step.cursor.execute(bulk.text, bulk.values([rows[position] for position in order], step.now))
+        return {order[place - 1] for (place,) in step.cursor.fetchall()}
 
     @cached_property
     def bulk(self) -> Bulk | None:
@@ -106,8 +113,10 @@ class Shape:
         def of(name: str) -> ColumnElement[Any]:
             return table.c[name] if name in table.c else given(name)
 
-        statement = self._dialect.compiled(self._update(self._example, of))
-        return Bulk(statement, names) if arrays is None else ArrayBulk(statement, names, self._dialect.listing)
+        update = self._update(self._example, of)
+        if arrays is None:
+            return Bulk(self._dialect.compiled(update), names)
+        return ArrayBulk(self._dialect.compiled(update.returning(table.c.place)), names, self._dialect.listing)
 
     def _named(self, change: Change, now: int) -> dict[str, Any]:
         named: dict[str, Any] = {
@@ -138,9 +147,9 @@ class Shape:
         job = self._schema.job.c
         guards = [job.id == of("id"), job.generation == of("generation")]
         if change.states is not None:
-            guards.append(is_any_of(job.state, change.states))
+            guards.append(is_any_of(self._dialect.unindexed(job.state), change.states))
         if change.holder is not None:
-            guards.append(job.holder == of("holder"))
+            guards.append(self._dialect.unindexed(job.holder) == of("holder"))
         if change.cancel_asked is not None or "cancel_asked" not in change.fields:
             guards.append(job.cancel_asked == constant(bool(change.cancel_asked)))
         if "awaited" not in change.fields:
@@ -187,9 +196,6 @@ class Shape:
 class Bulk:
     """One statement for `ROWS` changes."""
 
-    least: ClassVar[int] = ROWS
-    most: ClassVar[int] = ROWS
-
     def __init__(self, statement: Statement, names: Sequence[str]) -> None:
         self.text = statement.text
         self._pick = itemgetter(*names)
@@ -201,10 +207,7 @@ class Bulk:
 
 
 class ArrayBulk(Bulk):
-    """One statement for any number of changes, each of its values an array."""
-
-    least = 2
-    most = sys.maxsize
+    """One statement for any number of changes, of as many jobs, each value an array. It tells which it made."""
 
     def __init__(self, statement: Statement, names: Sequence[str], listing: Callable[[Iterable[Any]], Any]) -> None:
         self.text = statement.text

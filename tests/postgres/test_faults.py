@@ -20,7 +20,7 @@ CLAIMS = [Claim(queues=("q",))]
 CALLS: dict[str, Callable[[PostgresDriver], Any]] = {
     "migrate": lambda store: store.migrate(),
     "clear": lambda store: store.clear(),
-    "insert": lambda store: store.insert([NewJob("b", "q", "t", b"")]),
+    "insert": lambda store: store.insert([NewJob("b", "q", "t", b"", group="g")]),
     "claim": lambda store: store.claim(CLAIMS, holder="h", limit=1),
     "update": lambda store: store.update([Change("a", State.CANCELLED)]),
     "exchange": lambda store: store.exchange([Change("a", fields={"priority": 3})], CLAIMS, holder="h", limit=1),

@@ -1,0 +1,76 @@
+"""Storing plain jobs by one statement, which asks for the version of the tables and for the time itself.
+
+Jobs that have nothing but what every job has depend on nothing that is stored, so nothing has to be asked before.
+Outside an application's transaction the statement is its own, and so a job costs one round trip and one commit.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, Final
+
+from sqlalchemy import BigInteger, ColumnElement, Select, case, column, func, select, true
+from sqlalchemy.dialects.postgresql import insert
+
+from longshore.contract import Clock, NewJob, State, StoredJob
+from longshore_sql.inserting import plain_values
+from longshore_sql.postgres_dialect import CLOCK, PostgresDialect
+from longshore_sql.schema import VERSION, Lane, Schema, constant
+from longshore_sql.statements import Cursor, given
+
+_FIELDS: Final = (
+    "id", "queue", "task", "payload", "codec", "digest", "priority", "delay", "due", "max_attempts", "max_crashes",
+)  # fmt: skip
+_AS_GIVEN: Final = tuple(name for name in _FIELDS if name not in {"delay", "due"})
+
+Arrays = dict[str, str]
+
+
+class PlainInserting:
+    """Stores plain jobs of one schema."""
+
+    def __init__(self, schema: Schema, dialect: PostgresDialect) -> None:
+        self._schema = schema
+        self._dialect = dialect
+        self._insert = dialect.compiled(self._inserting())
+
+    def arrays(self, jobs: Sequence[NewJob | StoredJob]) -> Arrays | None:
+        """The jobs as the arrays of the statement, None if any of them has more than every job has, or another's id.
+
+        They go in the order of ids, so that of two who insert the same jobs one waits for the other, and never both."""
+        found = plain_values(jobs)
+        if found is None or (len(jobs) > 1 and len({job.id for job in jobs}) < len(jobs)):
+            return None
+        rows = sorted((*values, position) for position, values in enumerate(found))
+        columns = zip((*_FIELDS, "position"), zip(*rows, strict=True), strict=True)
+        return {name: self._dialect.listing(values) for name, values in columns}
+
+    def insert(self, cursor: Cursor, arrays: Arrays, clock: Clock | None) -> set[str]:
+        """Stores them: the ids of those that landed. None do where the tables are of a version that is not ours."""
+        now = None if clock is None else clock()
+        return {identity for (identity,) in self._insert.run(cursor, now=now, **arrays)}
+
+    def _inserting(self) -> Any:
+        job = self._schema.job
+        stored = [job.c[name] for name in _FIELDS if name != "delay"]
+        asked = self._dialect.arrays([*stored, column("delay", BigInteger), column("position", BigInteger)])
+        moment = self._moment().cte("moment").prefix_with("MATERIALIZED")  # Else it is reckoned anew for every row.
+        now = moment.c.now
+        due = func.coalesce(asked.c.due, now + asked.c.delay)
+        values: dict[str, ColumnElement[Any]] = {
+            **{name: asked.c[name] for name in _AS_GIVEN},
+            "state": constant(State.PENDING),
+            "created": now + asked.c.position,
+            "due": due,
+            "lane": case((due <= now, constant(Lane.READY)), else_=constant(Lane.FUTURE)),
+        }
+        rows = select(*values.values()).select_from(moment.join(asked, true()))
+        return insert(job).from_select(list(values), rows).on_conflict_do_nothing().returning(job.c.id)
+
+    def _moment(self) -> Select[Any]:
+        """The time of the call; nothing where the tables are not of a version that this code works on."""
+        meta = self._schema.meta.c
+        readable = select(meta.value).where(meta.name == "readable_from").scalar_subquery()
+        version = select(meta.value).where(meta.name == "version").scalar_subquery()
+        now = func.coalesce(given("now"), CLOCK)
+        return select(now.label("now")).where(readable <= constant(VERSION), version >= constant(VERSION))
