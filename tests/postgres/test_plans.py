@@ -223,8 +223,7 @@ def test_an_insert_looks_for_nothing(stores: Stores, fields: dict[str, Any]) -> 
 def test_a_clash_is_found_by_id_slot_and_turn(stores: Stores) -> None:
     jobs = [NewJob("wanted-1", "queue", "t", b""), NewJob("new", "queue", "t", b"", unique_key="unique-1", key="key")]
     found = plans(stores, lambda: stores.filled.insert(jobs))
-    slot = "job by slot (unique_slot)"
-    assert found == [ID, "job by keyed (key, state)", ID, slot, slot]
+    assert list(dict.fromkeys(found)) == [ID, "job by keyed (key, state)", "job by slot (unique_slot)"]
 
 
 @pytest.mark.parametrize(
@@ -256,7 +255,7 @@ def test_a_selection_uses_an_index(stores: Stores, where: Where, plan: list[str]
 
 def test_a_further_page_begins_where_the_last_ended(stores: Stores) -> None:
     found = plans(stores, lambda: stores.filled.select(Where(), after="5:x"), sorts=True)
-    assert found[0] == "job by listed (id)"
+    assert found[0] == "job by listed (created, id)"
 
 
 def test_the_heads_of_keys_are_read_one_by_one_without_sorting(stores: Stores) -> None:
