@@ -12,7 +12,8 @@ NOTHING = "-"
 TITLES = {"postgres": "PostgreSQL", "sqlite": "SQLite", "redis": "Redis"}
 SETTINGS = {
     "postgres": """on a server of its own with its default durability, reached by TCP on the loopback. CPU is that of
-the programs; the server has its own. Drained at best: as many at a time as the program is fastest with.""",
+the programs; the server has its own. Drained at best: as many at a time as the program is fastest with. All
+peers are in the environment of `tox run -e bench-postgres`.""",
     "sqlite": """on a database of its own on a disk. Unless its row says otherwise a program commits with WAL and
 `synchronous=FULL`.""",
     "redis": """on a server of its own with `appendonly yes` and `appendfsync everysec`, reached by TCP on the
