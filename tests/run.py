@@ -55,7 +55,7 @@ def quick_folder() -> Iterator[dict[str, str]]:
         yield dict(os.environ)
         return
     with tempfile.TemporaryDirectory(dir=MEMORY, prefix="longshore-", ignore_cleanup_errors=True) as folder:
-        Path(folder).chmod(0o755)  # Some servers run as another user.
+        Path(folder).chmod(0o1777)  # As such folders are: some servers run as another user, and write there, too.
         yield os.environ | {"TMPDIR": folder}
 
 
