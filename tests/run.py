@@ -23,7 +23,7 @@ from pathlib import Path
 
 REPOSITORY = Path(__file__).parent.parent
 PYTEST = [sys.executable, "-m", "pytest", "--durations=10"]
-SIDE_BY_SIDE = ["-m", "not timed", "--numprocesses=4", "--dist=loadgroup"]
+SIDE_BY_SIDE = ["-m", "not timed", "--numprocesses=4", "--dist=loadfile"]
 ON_SERVERS = ["-m", "every_engine and not timed", *SIDE_BY_SIDE[2:]]
 ALONE = ["-m", "timed"]
 SERVERS = {"LONGSHORE_TEST_STORES": "postgres,redis"}

@@ -78,8 +78,8 @@ class PoolSource(Source):
     @contextmanager
     def lent(self) -> Iterator[Connection]:
         pooled = self.engine().raw_connection()
+        connection = _checked(pooled.driver_connection)
         try:
-            connection = _checked(pooled.driver_connection)
             with _alone(connection):
                 yield connection
         except BaseException as error:
@@ -87,9 +87,9 @@ class PoolSource(Source):
                 pooled.invalidate(error)
             raise
         finally:
-            if self._closed:
-                pooled.invalidate()  # The pool was emptied meanwhile, and would forget it unclosed.
             pooled.close()
+            if self._closed:
+                connection.close()  # The pool was perhaps emptied before, and would forget it unclosed.
 
     def engine(self) -> sqlalchemy.Engine:
         if self._closed:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import sys
 from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
@@ -74,7 +75,7 @@ def _docker_answers() -> bool:
 
 
 def _program(recipe: Recipe) -> Origin | Missing:
-    found = shutil.which(recipe.program)
+    found = shutil.which(recipe.program, path=_path_outside())
     if found:
         # Debian's links stand elsewhere than what belongs to the programs; but some programs go by their link's name.
         real = Path(found).resolve()
@@ -85,6 +86,12 @@ def _program(recipe: Recipe) -> Origin | Missing:
         if present:
             return Origin("program", str(present[-1]))
     return Missing("program", f"install {recipe.program} on PATH")
+
+
+def _path_outside() -> str:
+    """PATH without this environment's own programs: those of a wheel are another source."""
+    own = Path(sys.prefix) / "bin"
+    return os.pathsep.join(each for each in os.environ.get("PATH", "").split(os.pathsep) if Path(each) != own)
 
 
 def _version_in_path(program: Path) -> tuple[int, ...]:

@@ -72,6 +72,7 @@ class Outages:
         log.open_gate()
 
     @pytest.mark.slow
+    @pytest.mark.timed
     @pytest.mark.timeout(180)
     def test_a_restart_under_load_costs_nothing_but_time(self, app: Longshore, server: Server, log: Log) -> None:
         """Every job is done once, those that run go on, and nobody is rescued."""

@@ -13,7 +13,7 @@ import pytest
 from kit.broken.table import DEFECTS, Defect
 
 # The first test that asks for it waits for the whole run of the kit.
-pytestmark = [pytest.mark.timeout(300), pytest.mark.xdist_group("broken drivers")]
+pytestmark = [pytest.mark.timeout(300), pytest.mark.timed]
 
 REPOSITORY = Path(__file__).parent.parent.parent
 SUITES = Path(__file__).parent / "broken" / "suites.py"

@@ -44,7 +44,8 @@ def test_what_runs_goes_on_and_nothing_new_begins_until_it_is_resumed(app: Fault
         running = app.enqueue(stop(app, "runs"))
         assert gate.arrived() == "runs"
         app.admin.pause_queue("default")
-        app.line.await_calls("read", app.line.calls["read"] + 1)
+        # The worker is told; it reads the limits, then the pauses.
+        app.line.await_calls("read", app.line.calls["read"] + 2)
         waiting = app.enqueue(say(app, "waits"))
         other.enqueue(word="other")
         assert gate.arrived() == "other"

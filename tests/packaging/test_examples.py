@@ -58,6 +58,7 @@ def test_the_example_writes_a_complete_manifest(cargo: Path, tmp_path: Path) -> 
 
 
 @pytest.mark.timeout(120)
+@pytest.mark.timed
 def test_the_manifest_is_complete_though_a_worker_was_killed(cargo: Path, tmp_path: Path) -> None:
     shown = run_example(cargo, tmp_path / "manifest.txt", "--kill-one")
     assert "with SIGKILL after" in shown

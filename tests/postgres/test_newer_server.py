@@ -13,8 +13,6 @@ from longshore.ids import IdMaker
 from longshore.testing.suite import DriverSuite
 from longshore_sql.postgres import PostgresDriver
 
-pytestmark = pytest.mark.xdist_group("newer PostgreSQL")
-
 
 @pytest.fixture(scope="module")
 def newer_server() -> Iterator[Server]:

@@ -16,7 +16,6 @@ from longshore.testing.wakeups import WakeUps
 from longshore_redis.driver import RedisDriver
 
 CLAIMS = [Claim(queues=("q",))]
-pytestmark = pytest.mark.xdist_group("redis topologies")
 Connect = Callable[..., RedisDriver]
 
 

@@ -47,7 +47,6 @@ SECRET = "s3cr@t:/w%rd"
 QUOTED = "s3cr%40t%3A%2Fw%25rd"
 
 
-pytestmark = pytest.mark.xdist_group("redis topologies")
 Connect = Callable[..., RedisDriver]
 
 

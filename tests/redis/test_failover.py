@@ -177,7 +177,6 @@ def test_on_a_cluster_the_replica_takes_the_slot_over(connect: Connect) -> None:
         listener.close()
 
 
-@pytest.mark.xdist_group("redis topologies")
 def test_too_few_replicas_are_told_and_the_call_can_be_sent_again(
     connect: Connect, harbour: Watched, namespace: str
 ) -> None:

@@ -11,8 +11,6 @@ from longshore.testing.promises import Promises
 from longshore_redis.driver import RedisDriver
 from longshore_redis.servers import OLDEST
 
-pytestmark = pytest.mark.xdist_group("older Redis")
-
 
 def version(server: Server) -> tuple[int, ...]:
     with redis.Redis.from_url(server.url) as client:

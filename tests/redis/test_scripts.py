@@ -17,7 +17,6 @@ from longshore_redis import scripts
 from longshore_redis.driver import RedisDriver
 from stores import fresh_store
 
-pytestmark = pytest.mark.xdist_group("older Redis")
 FOLDER = files("longshore_redis") / "scripts"
 PARTS = {"store", "history", "job", "standing", "changing", "claiming"}
 NAMES = sorted(file.name.removesuffix(".lua") for file in FOLDER.iterdir() if file.name.endswith(".lua"))

@@ -161,7 +161,7 @@ def test_a_selection_uses_an_index(filled: SQLiteDriver, where: Where, plan: str
 
 def test_a_further_page_begins_where_the_last_ended(filled: SQLiteDriver) -> None:
     found = plans(filled, lambda: filled.select(Where(), after="5:x"))
-    assert found[0] == "SEARCH job USING INDEX listed ((created,id)<(?,?))"
+    assert found[0] == "SEARCH job USING INDEX listed (created<?)"
 
 
 def test_the_heads_of_keys_are_read_one_by_one_without_sorting(filled: SQLiteDriver) -> None:
