@@ -1,5 +1,5 @@
 """Every test: first those that do not mind company, side by side; then, on the servers too, those of the core whose
-meaning an engine could bend; then those that are judged by a clock, alone.
+meaning an engine could bend; then those that are judged by a clock, with little beside them.
 
     python tests/run.py [what pytest takes]
 
@@ -25,7 +25,7 @@ REPOSITORY = Path(__file__).parent.parent
 PYTEST = [sys.executable, "-m", "pytest", "--durations=10"]
 SIDE_BY_SIDE = ["-m", "not timed", "--numprocesses=4", "--dist=loadfile"]
 ON_SERVERS = ["-m", "every_engine and not timed", *SIDE_BY_SIDE[2:]]
-ALONE = ["-m", "timed"]
+BY_TWOS = ["-m", "timed", "--numprocesses=2", "--dist=loadfile"]
 SERVERS = {"LONGSHORE_TEST_STORES": "postgres,redis"}
 GOOD, BAD, NOTHING_COLLECTED = 0, 1, 5
 MEMORY = Path("/dev/shm")
@@ -62,7 +62,7 @@ def quick_folder() -> Iterator[dict[str, str]]:
 def parts() -> list[tuple[list[str], dict[str, str]]]:
     """The runs of pytest, each with what its environment has more; who names stores has every test on those alone."""
     on_servers = [] if SERVERS.keys() & os.environ.keys() else [(ON_SERVERS, SERVERS)]
-    return [(SIDE_BY_SIDE, {}), *on_servers, (ALONE, {})]
+    return [(SIDE_BY_SIDE, {}), *on_servers, (BY_TWOS, {})]
 
 
 def ended(part: list[str], arguments: list[str], environment: dict[str, str]) -> int:
