@@ -25,7 +25,7 @@ REPOSITORY = Path(__file__).parent.parent
 PYTEST = [sys.executable, "-m", "pytest", "--durations=10"]
 SIDE_BY_SIDE = ["-m", "not timed", "--numprocesses=4", "--dist=loadfile"]
 ON_SERVERS = ["-m", "every_engine and not timed", *SIDE_BY_SIDE[2:]]
-BY_TWOS = ["-m", "timed", "--numprocesses=2", "--dist=loadfile"]
+BY_THE_CLOCK = ["-m", "timed", "--numprocesses=2", "--dist=loadfile"]
 SERVERS = {"LONGSHORE_TEST_STORES": "postgres,redis"}
 GOOD, BAD, NOTHING_COLLECTED = 0, 1, 5
 MEMORY = Path("/dev/shm")
@@ -62,7 +62,7 @@ def quick_folder() -> Iterator[dict[str, str]]:
 def parts() -> list[tuple[list[str], dict[str, str]]]:
     """The runs of pytest, each with what its environment has more; who names stores has every test on those alone."""
     on_servers = [] if SERVERS.keys() & os.environ.keys() else [(ON_SERVERS, SERVERS)]
-    return [(SIDE_BY_SIDE, {}), *on_servers, (BY_TWOS, {})]
+    return [(SIDE_BY_SIDE, {}), *on_servers, (BY_THE_CLOCK, {})]
 
 
 def ended(part: list[str], arguments: list[str], environment: dict[str, str]) -> int:

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from budgets import Budgets, Layer, layers_in, layers_of
-from run import ALONE, ON_SERVERS, SIDE_BY_SIDE, parts, seconds_allowed, verdict
+from run import BY_THE_CLOCK, ON_SERVERS, SIDE_BY_SIDE, parts, seconds_allowed, verdict
 
 pytest_plugins = ["pytester"]
 
@@ -55,9 +55,9 @@ def test_a_failure_of_one_run_is_the_failure_of_all(codes: list[int], code: int)
 
 def test_who_names_stores_has_the_tests_on_those_alone(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("LONGSHORE_TEST_STORES", raising=False)
-    assert [part for part, _ in parts()] == [SIDE_BY_SIDE, ON_SERVERS, ALONE]
+    assert [part for part, _ in parts()] == [SIDE_BY_SIDE, ON_SERVERS, BY_THE_CLOCK]
     monkeypatch.setenv("LONGSHORE_TEST_STORES", "sqlite")
-    assert parts() == [(SIDE_BY_SIDE, {}), (ALONE, {})]
+    assert parts() == [(SIDE_BY_SIDE, {}), (BY_THE_CLOCK, {})]
 
 
 @pytest.mark.parametrize(("seconds", "over"), [(0, ["tiny"]), (60, [])])
