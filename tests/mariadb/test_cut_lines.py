@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import pytest
+
 from faults.cut_lines import CutLines
+
+pytestmark = pytest.mark.timed
 
 
 class TestCutLines(CutLines):
