@@ -65,6 +65,7 @@ def test_jobs_without_bonds_cost_no_call_more(lines: Lines) -> None:
     assert calls["claim"] + calls["exchange"] + calls["update"] <= 33, "a trip for each, since there is one slot"
 
 
+@pytest.mark.timed
 def test_a_chain_costs_a_look_and_a_release_for_each_link_and_no_wait(lines: Lines) -> None:
     load, links = lines.tasks["load"], 10
     jobs = lines.chain(*[load.call(number) for number in range(links)])
@@ -77,6 +78,7 @@ def test_a_chain_costs_a_look_and_a_release_for_each_link_and_no_wait(lines: Lin
     assert trips - releases <= 3 * links + 2, f"{calls}: nothing is asked twice"
 
 
+@pytest.mark.timed
 def test_a_line_of_a_key_costs_the_same(lines: Lines) -> None:
     load, many = lines.tasks["load"], 10
     lines.enqueue_many([load.options(key="k").call(number) for number in range(many)])
