@@ -87,7 +87,7 @@ class Forgetful(Ear):
     """Knows only of wake-ups that come while it waits."""
 
     def wait(self, timeout):
-        self._woken = False
+        self._is_rung = False
         return super().wait(timeout)
 
 
