@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import inspect
-import re
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any, Final, NamedTuple, Self
 from urllib.parse import urlsplit
 
@@ -15,7 +14,7 @@ from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import ArgumentError
 
 from longshore.errors import ConfigurationError
-from longshore_sql.schema import NAMESPACE
+from longshore_sql.pool_options import converted
 
 _SCHEMES: Final = ("mysql", "mariadb", "mysql+pymysql", "mariadb+pymysql")
 _ILLEGIBLE: Final = (
@@ -48,12 +47,12 @@ class Options(NamedTuple):
     def of(cls, target: Any, options: Mapping[str, Any]) -> Self:
         """Reads the URL, if it is one, and the options."""
         if not isinstance(target, str):
-            return cls(None, **_converted(_known(options)))
+            return cls(None, **converted(_known(options)))
         url = _legible(target)
         asked: dict[str, Any] = {**url.query, **options}
         own = {name: asked.pop(name) for name in tuple(asked) if name in cls._fields[2:]}
         _check(asked)
-        return cls(url.set(query={}), asked, **_converted(own))
+        return cls(url.set(query={}), asked, **converted(own))
 
     def arguments(self) -> dict[str, Any]:
         """What the client library is called with."""
@@ -106,29 +105,3 @@ def _known(options: Mapping[str, Any]) -> dict[str, Any]:
             f"MariaDB knows the options {', '.join(_KNOWN_FOR_HANDLES)} for a live object, not {', '.join(unknown)}"
         )
     return dict(options)
-
-
-def _converted(options: dict[str, Any]) -> dict[str, Any]:
-    if not re.fullmatch(NAMESPACE, str(options.get("namespace", "longshore"))):
-        raise ConfigurationError(
-            f"expected a namespace of a to z, 0 to 9 and _, at most 31 long, got {options['namespace']!r}"
-        )
-    for name, kind in _NUMBERS.items():
-        if name in options:
-            options[name] = _number(name, options[name], kind)
-    return options
-
-
-_NUMBERS: Final[dict[str, Callable[[Any], float]]] = {
-    "pool_size": int, "max_overflow": int, "pool_timeout": float, "pool_recycle": float, "lock_timeout": float,
-}  # fmt: skip
-
-
-def _number(name: str, value: Any, kind: Callable[[Any], float]) -> float:
-    try:
-        number = kind(value)
-    except (TypeError, ValueError):
-        number = -1
-    if not number >= 0:
-        raise ConfigurationError(f"expected {name} to be a number, 0 or more, got {value!r}")
-    return number

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any, Final, NamedTuple, Self
 from urllib.parse import SplitResult, parse_qsl, quote, urlencode, urlsplit, urlunsplit
 
@@ -11,7 +11,7 @@ import psycopg
 from psycopg.conninfo import conninfo_to_dict
 
 from longshore.errors import ConfigurationError
-from longshore_sql.schema import NAMESPACE
+from longshore_sql.pool_options import converted
 
 _SCHEME: Final = "postgresql"
 _SCHEMA: Final = r"[A-Za-z_][A-Za-z0-9_]{0,62}"
@@ -95,28 +95,7 @@ def _known(options: Mapping[str, Any], known: tuple[str, ...]) -> dict[str, Any]
 
 
 def _converted(options: dict[str, Any]) -> dict[str, Any]:
-    if not re.fullmatch(NAMESPACE, str(options.get("namespace", "longshore"))):
-        raise ConfigurationError(
-            f"expected a namespace of a to z, 0 to 9 and _, at most 31 long, got {options['namespace']!r}"
-        )
+    options = converted(options)
     if options.get("schema") is not None and not re.fullmatch(_SCHEMA, str(options["schema"])):
         raise ConfigurationError(f"expected schema to be a plain name, as in schema=jobs, got {options['schema']!r}")
-    for name, kind in _NUMBERS.items():
-        if name in options:
-            options[name] = _number(name, options[name], kind)
     return options
-
-
-_NUMBERS: Final[dict[str, Callable[[Any], float]]] = {
-    "pool_size": int, "max_overflow": int, "pool_timeout": float, "pool_recycle": float, "lock_timeout": float,
-}  # fmt: skip
-
-
-def _number(name: str, value: Any, kind: Callable[[Any], float]) -> float:
-    try:
-        number = kind(value)
-    except (TypeError, ValueError):
-        number = -1
-    if not number >= 0:
-        raise ConfigurationError(f"expected {name} to be a number, 0 or more, got {value!r}")
-    return number

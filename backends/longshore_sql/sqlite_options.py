@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final, NamedTuple, Self
@@ -11,7 +10,7 @@ from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import ArgumentError
 
 from longshore.errors import ConfigurationError
-from longshore_sql.schema import NAMESPACE
+from longshore_sql.pool_options import check_namespace
 
 _KNOWN: Final = ("namespace", "synchronous", "timeout")
 _KNOWN_FOR_HANDLES: Final = ("namespace", "timeout")
@@ -54,10 +53,7 @@ def _converted(options: Mapping[str, Any], known: tuple[str, ...]) -> dict[str, 
     if unknown := sorted(options.keys() - set(known)):
         raise ConfigurationError(f"SQLite knows the options {', '.join(known)} here, not {', '.join(unknown)}")
     converted = dict(options)
-    if not re.fullmatch(NAMESPACE, str(converted.get("namespace", "longshore"))):
-        raise ConfigurationError(
-            f"expected a namespace of a to z, 0 to 9 and _, at most 31 long, got {converted['namespace']!r}"
-        )
+    check_namespace(converted.get("namespace", "longshore"))
     if "synchronous" in converted:
         converted["synchronous"] = str(converted["synchronous"]).upper()
         if converted["synchronous"] not in _SYNCHRONOUS:
