@@ -7,17 +7,11 @@ import tempfile
 from dataclasses import replace
 from pathlib import Path
 
+from benchmarks.chapters import put
 from benchmarks.machine import facts, strain
 from benchmarks.programs import ADDRESSES
 from benchmarks.report import page
 from benchmarks.run import QUICK, THOROUGH, run
-
-RESULTS = {
-    "postgres": Path(__file__).parent / "RESULTS-postgres.md",
-    "sqlite": Path(__file__).parent / "RESULTS.md",
-    "redis": Path(__file__).parent / "RESULTS-redis.md",
-}
-
 
 def _parser() -> argparse.ArgumentParser:
     options = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
@@ -25,13 +19,16 @@ def _parser() -> argparse.ArgumentParser:
     options.add_argument("--quick", action="store_true", help="a tenth of the jobs, one round, in under 40 seconds")
     options.add_argument("--only", type=lambda text: text.split(","), help="some programs of the store, with commas")
     options.add_argument(
-        "--backlog-rounds", type=int, default=1, help="how often to drain with a backlog, 1 if not given"
+        "--backlog-rounds",
+        type=int,
+        default=1,
+        help="pairs to drain, with a backlog and without; 1 if not given",
     )
     options.add_argument("--disk", type=Path, default=_real_disk(), help="directory on the disk to measure")
     options.add_argument(
         "--output",
         type=Path,
-        help="where to write the page; a whole run writes the store's own page of RESULTS, any other prints it",
+        help="where to write the page; a whole run writes the store's chapter of RESULTS.md, any other prints it",
     )
     return options
 
@@ -65,12 +62,12 @@ def main() -> None:
     }
     text = page(results, known, effort)
     whole = not arguments.quick and names == list(programs)
-    output = arguments.output or (RESULTS[store] if whole else None)
-    if output is None:
-        print(text)
+    if arguments.output:
+        arguments.output.write_text(text)
+    elif whole:
+        put(text)
     else:
-        output.write_text(text)
-        _say(f"written to {output}")
+        print(text)
 
 
 if __name__ == "__main__":

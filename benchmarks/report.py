@@ -9,7 +9,7 @@ from benchmarks.programs import DRAIN, DRAIN_BACKLOG, ENQUEUE_BULK, ENQUEUE_ONE,
 from benchmarks.run import Effort, Results
 
 NOTHING = "-"
-TITLES = {"postgres": "PostgreSQL", "sqlite": "SQLite", "redis": "Redis"}
+TITLES = {"sqlite": "SQLite", "postgres": "PostgreSQL", "redis": "Redis"}
 SETTINGS = {
     "postgres": """on a server of its own with its default durability, reached by TCP on the loopback. CPU is that of
 the programs; the server has its own. Drained at best: as many at a time as the program is fastest with. All
@@ -58,8 +58,9 @@ comes from that one run.
 {_table(["Machine", ""], facts.items())}
 
 Each phase of each program runs after a warm-up of {effort.warm_up:,} no-op jobs with one integer argument. The programs
-take turns; figures are medians over the rounds ({effort.rounds}; with a backlog {effort.backlog_rounds}), which stand
-at the end. CPU is user and system time of all threads of the process. Each runs in a process of its own,
+take turns; figures are medians over the rounds ({effort.rounds}), which stand at the end. With a backlog and without
+Longshore is measured in pairs ({effort.backlog_rounds}), one straight after the other, the limit once. CPU is user
+and system time of all threads of the process. Each runs in a process of its own,
 {SETTINGS[store]}"""
 
 

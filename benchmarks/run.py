@@ -10,7 +10,7 @@ from pathlib import Path
 
 from benchmarks.measure import Sample, measured
 from benchmarks.pick_up import PickUpSample, picked_up
-from benchmarks.programs import DRAIN_BACKLOG, NO_PEERS, PHASES, Program, load
+from benchmarks.programs import DRAIN, DRAIN_BACKLOG, NO_PEERS, PHASES, Program, load
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,6 +54,8 @@ class Results:
     missing: dict[str, str] = field(default_factory=dict)
     samples: defaultdict[tuple[str, str], list[Sample]] = field(default_factory=lambda: defaultdict(list))
     pick_ups: defaultdict[str, list[PickUpSample]] = field(default_factory=lambda: defaultdict(list))
+    pairs: list[tuple[Sample, Sample]] = field(default_factory=list)
+    """Longshore's drains with a backlog and without, one straight after the other."""
 
     def median(self, program: str, phase: str, figure: Callable[[Sample], float]) -> float | None:
         """The median over the rounds, or None for what was not measured."""
@@ -82,6 +84,12 @@ class Results:
         speed, title = max(found, default=(None, ""))
         return title, speed
 
+    def left_with_backlog(self) -> float | None:
+        """The share of the speed without a backlog that is left with one: the median over the pairs."""
+        if not self.pairs:
+            return None
+        return statistics.median(behind.jobs_per_second / alone.jobs_per_second for behind, alone in self.pairs)
+
     def latencies(self, program: str) -> Sequence[float]:
         """All pick-ups in milliseconds, shortest first."""
         return sorted(latency for sample in self.pick_ups[program] for latency in sample.latencies)
@@ -102,8 +110,10 @@ def run(store: str, names: Iterable[str], effort: Effort, disk: Path, say: Calla
             say(f"{name}: left out, {error}")
     for phase in PHASES:
         # The backlog takes longer to fill than to measure.
-        for _ in range(effort.backlog_rounds if phase == DRAIN_BACKLOG else effort.rounds):
+        for _ in range(1 if phase == DRAIN_BACKLOG else effort.rounds):
             _measure_each(results, phase, effort, disk, say)
+    for _ in range(effort.backlog_rounds if "longshore" in results.programs else 0):
+        _pair(results, effort, disk, say)
     for _ in range(effort.pick_up_rounds):
         _pick_up_each(results, effort, disk, say)
     return results
@@ -111,18 +121,10 @@ def run(store: str, names: Iterable[str], effort: Effort, disk: Path, say: Calla
 
 def _measure_each(results: Results, phase: str, effort: Effort, disk: Path, say: Callable[[str], None]) -> None:
     for name, program in results.programs.items():
-        if phase not in program.phases:
+        if phase not in program.phases or (phase, name) == (DRAIN_BACKLOG, "longshore"):
             continue
         try:
-            sample = measured(
-                results.store,
-                name,
-                phase,
-                jobs=effort.jobs(program.phases[phase].jobs),
-                warm_up=effort.warm_up,
-                backlog=effort.backlog,
-                disk=disk,
-            )
+            sample = _measured(results, name, phase, effort, disk, say)
         except subprocess.SubprocessError as error:  # What others' programs do must not end ours.
             if name in NO_PEERS:
                 raise
@@ -130,7 +132,30 @@ def _measure_each(results: Results, phase: str, effort: Effort, disk: Path, say:
             say(f"{phase}, {name}: {error}")
             continue
         results.samples[name, phase].append(sample)
-        say(f"{phase}, {name}: {sample.jobs_per_second:,.0f}/s, {sample.cpu_microseconds:.1f} µs of CPU per job")
+
+
+def _pair(results: Results, effort: Effort, disk: Path, say: Callable[[str], None]) -> None:
+    """Longshore with a backlog and straight afterwards without, so that a slow minute hits both alike."""
+    behind = _measured(results, "longshore", DRAIN_BACKLOG, effort, disk, say)
+    alone = _measured(results, "longshore", DRAIN, effort, disk, say)
+    results.samples["longshore", DRAIN_BACKLOG].append(behind)
+    results.pairs.append((behind, alone))
+
+
+def _measured(
+    results: Results, name: str, phase: str, effort: Effort, disk: Path, say: Callable[[str], None]
+) -> Sample:
+    sample = measured(
+        results.store,
+        name,
+        phase,
+        jobs=effort.jobs(results.programs[name].phases[phase].jobs),
+        warm_up=effort.warm_up,
+        backlog=effort.backlog,
+        disk=disk,
+    )
+    say(f"{phase}, {name}: {sample.jobs_per_second:,.0f}/s, {sample.cpu_microseconds:.1f} µs of CPU per job")
+    return sample
 
 
 def _pick_up_each(results: Results, effort: Effort, disk: Path, say: Callable[[str], None]) -> None:
