@@ -13,6 +13,7 @@ from benchmarks.programs import ADDRESSES
 from benchmarks.report import page
 from benchmarks.run import QUICK, THOROUGH, run
 
+
 def _parser() -> argparse.ArgumentParser:
     options = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
     options.add_argument("--store", choices=ADDRESSES, default="sqlite")
