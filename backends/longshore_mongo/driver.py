@@ -56,7 +56,7 @@ class MongoDriver(Driver):
     """
 
     handles = ("pymongo.synchronous.mongo_client.MongoClient",)
-    features = Features.DURABLE | Features.SHARED | Features.TRANSACTIONS | Features.WAKEUPS
+    features = Features.DURABLE | Features.SHARED | Features.TRANSACTIONS | Features.WAKEUPS | Features.ONE_PLACE
     limits = Limits(payload=_PAYLOAD, resolution=SECOND // 1_000)
 
     def __init__(self, target: Any, options: Options, clock: Clock | None) -> None:

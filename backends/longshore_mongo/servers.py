@@ -84,7 +84,7 @@ class Server:
             raise ConfigurationError(
                 f"expected MongoDB 6.0 or newer, got one of wire version {hello['maxWireVersion']}"
             )
-        promised = Features.SHARED
+        promised = Features.SHARED | Features.ONE_PLACE
         if "setName" in hello or hello.get("msg") == "isdbgrid":
             promised |= Features.TRANSACTIONS | Features.WAKEUPS
         asked = self.write_concern.document

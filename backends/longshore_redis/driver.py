@@ -66,7 +66,7 @@ class RedisDriver(Driver):
     """
 
     handles = ("redis.client.Redis", "redis.cluster.RedisCluster")
-    features = Features.DURABLE | Features.SHARED | Features.WAKEUPS
+    features = Features.DURABLE | Features.SHARED | Features.WAKEUPS | Features.ONE_PLACE
     limits = Limits()
 
     def __init__(self, target: Any, options: Options, clock: Clock | None) -> None:

@@ -127,11 +127,12 @@ def promised(client: redis.Redis, place: str) -> Features:
         policy = str(memory.get("maxmemory_policy", "noeviction"))
         if policy.startswith("allkeys") and int(memory.get("maxmemory", 0)):
             _warn(f"{place} evicts keys when its memory is full (maxmemory-policy {policy}), and with them jobs: ")
+        promised = Features.SHARED | Features.WAKEUPS | Features.ONE_PLACE
         if not int(persistence.get("aof_enabled", 0)):
             _warn(f"{place} does not write what it answers to its file (appendonly no): a restart loses jobs; ")
-            return Features.SHARED | Features.WAKEUPS
+            return promised
         always = _setting(client, "appendfsync") == "always"
-    return Features.SHARED | Features.WAKEUPS | (Features.DURABLE if always else Features(0))
+    return promised | Features.DURABLE if always else promised
 
 
 def _setting(client: redis.Redis, name: str) -> str | None:

@@ -66,7 +66,7 @@ class MySQLDriver(SQLDriver):
         "sqlalchemy.engine.base.Engine",
         "sqlalchemy.engine.base.Connection",
     )
-    features = Features.DURABLE | Features.SHARED | Features.TRANSACTIONS | Features.WAKEUPS
+    features = Features.DURABLE | Features.SHARED | Features.TRANSACTIONS | Features.WAKEUPS | Features.ONE_PLACE
     limits = Limits(payload=7 * 1024 * 1024, batch_bytes=4 * 1024 * 1024)
 
     def __init__(self, source: Source, options: Options, clock: Clock | None) -> None:

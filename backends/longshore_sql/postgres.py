@@ -83,7 +83,7 @@ class PostgresDriver(SQLDriver):
     """
 
     handles = ("psycopg.Connection", "sqlalchemy.engine.base.Engine", "sqlalchemy.engine.base.Connection")
-    features = Features.DURABLE | Features.SHARED | Features.TRANSACTIONS | Features.WAKEUPS
+    features = Features.DURABLE | Features.SHARED | Features.TRANSACTIONS | Features.WAKEUPS | Features.ONE_PLACE
     limits = Limits()
 
     def __init__(self, source: Source, options: Options, clock: Clock | None) -> None:

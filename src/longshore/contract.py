@@ -164,6 +164,11 @@ class Driver(ABC):
     target: Any
     """What another `connect` takes, with the same options, to reach the same store: a URL, or a live handle."""
 
+    @property
+    def parts(self) -> Sequence[Driver]:
+        """The stores that it is made of, each with leases of its own: this one alone, unless it is several at once."""
+        return (self,)
+
     @classmethod
     @abstractmethod
     def connect(cls, target: Any, *, clock: Clock | None = None, **options: Any) -> Self:
@@ -197,6 +202,12 @@ class Driver(ABC):
     def now(self) -> Instant:
         """The store's clock."""
 
+    def name(self, identity: str, *, beside: Sequence[str] = ()) -> str:
+        """The id under which a new job, or a group, can be stored: ``identity``, made by the caller, and whatever tells
+        this store where it is to live: in one place with all these names (ids, unique keys, keys, a group), else
+        wherever there is a store that answers. Asks no store; a store in one place has nothing to add."""
+        return identity
+
     @abstractmethod
     def insert(self, jobs: Sequence[NewJob | StoredJob], *, tx: Any = None) -> list[Inserted]:
         """Stores new jobs, and answers each. Within a call the earlier of two with one id or unique key wins.
@@ -205,7 +216,10 @@ class Driver(ABC):
         from its holder. A job with a ``key`` takes the lowest free turn, unless all are taken or a job of this key is
         WAITING: then it is stored WAITING. Wakes ``queue:<name>`` for each queue that was given a PENDING job, when the
         insert is committed. It may have to wait for another's open transaction with the same id, unique key or turn: a
-        few seconds at most, then it raises `longshore.errors.Unavailable` with ``unknown`` False."""
+        few seconds at most, then it raises `longshore.errors.Unavailable` with ``unknown`` False.
+
+        A store that is several at once stores what it can, and names in ``elsewhere`` of that error the jobs that are
+        certainly not stored and may be stored in another place, under another `name`."""
 
     @abstractmethod
     def claim(self, claims: Sequence[Claim], *, holder: str, limit: int, max_bytes: int | None = None) -> Claimed:

@@ -43,7 +43,7 @@ A message says what was expected, what came and what to do. Passwords in URLs ne
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Any
 
 
@@ -95,11 +95,14 @@ class Unavailable(StoreError):
     """The store did not answer.
 
     ``unknown`` is False only if it is certain that the call took no effect (a connection could not be opened).
+    ``elsewhere`` has the ids of new jobs on which it certainly took none, and which another of several stores would
+    take under other ids.
     """
 
-    def __init__(self, message: str, *, unknown: bool = True) -> None:
+    def __init__(self, message: str, *, unknown: bool = True, elsewhere: Collection[str] = ()) -> None:
         super().__init__(message)
         self.unknown = unknown
+        self.elsewhere = frozenset(elsewhere)
 
 
 class Unsupported(StoreError):

@@ -99,8 +99,16 @@ class Guard:
         for job in jobs:
             self._check_job(job)
 
-    def insert(self, jobs: Sequence[NewJob | StoredJob], *, tx: Any = None) -> list[Inserted]:
+    def name(self, identity: str, *, beside: Sequence[str] = ()) -> str:
+        """The id under which a new job, or a group, can be stored; see `Driver.name`."""
+        return self.driver.name(identity, beside=beside)
+
+    def insert(self, jobs: Sequence[NewJob | StoredJob], *, tx: Any = None, may_move: bool = False) -> list[Inserted]:
         """Inserts any number of jobs.
+
+        Args:
+            may_move: whether new jobs whose store does not answer may be named anew, and so be stored elsewhere: then
+                the error that says which (`Unavailable.elsewhere`) is raised at once.
 
         Raises:
             InvalidValue, TooLarge: a job is not of the form that is needed; none was stored.
@@ -114,12 +122,26 @@ class Guard:
         answers: list[Inserted] = []
         for chunk in self._chunks(jobs, _job_bytes):
             try:
-                answers += self._repeat(partial(self.driver.insert, chunk, tx=tx), within=tx)
+                answers += self._insert(chunk, tx, may_move)
             except StoreError as error:
                 if not answers or tx is not None:
                     raise
                 raise PartialInsert(answers, jobs[len(answers) :]) from error
         return answers
+
+    def _insert(self, jobs: Sequence[NewJob | StoredJob], tx: Any, may_move: bool) -> list[Inserted]:
+        # Of a job that one call did not name there, nobody knows whether it is stored; the next call knows no better.
+        elsewhere = None if may_move else frozenset[str]()
+
+        def call() -> list[Inserted]:
+            nonlocal elsewhere
+            try:
+                return self.driver.insert(jobs, tx=tx)
+            except Unavailable as error:
+                error.elsewhere = elsewhere = error.elsewhere if elsewhere is None else elsewhere & error.elsewhere
+                raise
+
+        return self._repeat(call, within=tx)
 
     def claim(self, claims: Sequence[Claim], *, holder: str, limit: int, max_bytes: int | None = None) -> Claimed:
         """Takes due jobs; not repeated."""
@@ -252,9 +274,9 @@ class Guard:
         while True:
             try:
                 return call()
-            except Unavailable:
+            except Unavailable as error:
                 wait = pause * random.uniform(0.5, 1.5)
-                if self._monotonic() + wait > ends:
+                if error.elsewhere or self._monotonic() + wait > ends:
                     raise
             self._sleep(wait)
             pause = min(pause * 2, 2.0)

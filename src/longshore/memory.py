@@ -59,7 +59,7 @@ class MemoryDriver(Driver):
     """A connection to a `MemoryStore`."""
 
     handles = ("longshore.memory_store.MemoryStore",)
-    features = Features.WAKEUPS
+    features = Features.WAKEUPS | Features.ONE_PLACE
     limits = Limits()
 
     def __init__(self, store: MemoryStore, namespace: str, clock: Clock | None) -> None:

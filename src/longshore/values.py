@@ -47,6 +47,7 @@ class Features(Flag):
     SHARED = auto()  # Several processes may use the store at once.
     TRANSACTIONS = auto()  # ``tx`` commits and rolls back with the caller.
     WAKEUPS = auto()  # `Driver.listen` returns within milliseconds of a wake-up from any process.
+    ONE_PLACE = auto()  # All jobs stand in one exact order, and a job may have any names together.
 
 
 class Limits(Struct, frozen=True):

@@ -67,9 +67,9 @@ class CountingGuard(Guard):
         self.looks: list[int] = []
         self.listened: list[int] = []
 
-    def insert(self, jobs: Any, *, tx: Any = None) -> Any:
+    def insert(self, jobs: Any, **how: Any) -> Any:
         self.inserts.append(len(jobs))
-        return super().insert(jobs, tx=tx)
+        return super().insert(jobs, **how)
 
     def select(self, where: Where = EVERY, **options: Any) -> Any:
         self.looks.append(len(where.ids or ()))

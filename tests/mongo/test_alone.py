@@ -37,7 +37,7 @@ class TestRefusals(RefusalPromises):
 
 
 def test_it_says_what_it_does_not_promise(lone: MongoDriver, url: str) -> None:
-    assert lone.features == Features.DURABLE | Features.SHARED
+    assert lone.features == Features.DURABLE | Features.SHARED | Features.ONE_PLACE
     with pytest.raises(Unsupported, match="TRANSACTIONS"):
         connect(url, require=Features.TRANSACTIONS)
     with pytest.raises(Unsupported, match="WAKEUPS"):

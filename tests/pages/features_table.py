@@ -17,6 +17,7 @@ MEANINGS = {
     Features.SHARED: "several processes at once",
     Features.TRANSACTIONS: "jobs in your transaction",
     Features.WAKEUPS: "workers woken in milliseconds",
+    Features.ONE_PLACE: "one exact order of all jobs",
 }
 
 

@@ -176,7 +176,9 @@ class Schedules:
         (stored,) = read_each(self._store, [name])
         if stored.schedule is None or stored.schedule.removed:
             return None
-        job = stored.schedule.job_of(name, self._make_id())
+        key = stored.schedule.job.unique_key
+        identity = self._store.name(self._make_id(), beside=() if key is None else (key,))
+        job = stored.schedule.job_of(name, identity)
         (answer,) = self._store.insert([job])
         return Job(self._app, answer.held_by or job.id if answer.outcome is Insertion.HELD else job.id)
 

@@ -16,6 +16,7 @@ from msgspec.structs import replace
 from longshore import plugins
 from longshore.calls.call import Call
 from longshore.enqueuing.admission import Gate, admitting, telling
+from longshore.enqueuing.naming import Naming
 from longshore.enqueuing.storing import check_calls, enqueue_calls
 from longshore.errors import InvalidValue, LongshoreError, NotEnqueued, PartialInsert
 from longshore.hooks.calling import afinish, finish
@@ -81,7 +82,7 @@ class AfterCommit:
         return self._kept(given, await afinish(admitting(self._app, given)))
 
     def _kept(self, given: Sequence[Call[Any]], calls: Sequence[Call[Any]]) -> list[Job[Any]]:
-        identities = [call.options.id or self._make_id() for call in calls]
+        identities = Naming(self._app.store, calls, self._make_id, given).ids
         within = {id(one): identity for one, identity in zip(given, identities, strict=True)}
         named = [_named(call, identity, within) for call, identity in zip(calls, identities, strict=True)]
         # What is wrong with them is said now, when it can still take the transaction back.

@@ -77,7 +77,7 @@ class BoundBulk:
         if self._tx is not None:
             jobs = released_already(self._store, jobs)
         everything = [one for place, job in zip(places, jobs, strict=True) for one in (*self._called[place], job)]
-        answers = iter(self._store.insert(everything, tx=self._tx) if everything else ())
+        answers = iter(self._store.insert(everything, tx=self._tx, may_move=self._tx is None) if everything else ())
         for place, job in zip(places, jobs, strict=True):
             of_callbacks = list(islice(answers, len(self._called[place])))
             self._answer(place, job, next(answers), of_callbacks)

@@ -10,6 +10,7 @@ from longshore.calls.call import Call, digest_of, new_job
 from longshore.calls.unique import Rule
 from longshore.contract import Change, Fields, Inserted, Insertion, NewJob, Outcome, State, StoredJob, Where
 from longshore.enqueuing.bonding import BoundBulk, Enqueued, check_bonds
+from longshore.enqueuing.naming import Naming
 from longshore.errors import (
     IdConflict,
     InvalidValue,
@@ -46,13 +47,27 @@ def enqueue_calls(
     """
     for call in calls:
         check_call(call)
-    jobs = [new_job(call, call.options.id or make_id(), digest_of(call)) for call in calls]
-    if any(call.options.bonds for call in calls):
-        return BoundBulk(store, calls, jobs, _Held(store, tx).settle, tx, given or calls).store_all()
+    return _enqueue(store, Naming(store, calls, make_id, given or calls), tx)
+
+
+def _enqueue(store: Guard, naming: Naming, tx: Any = None) -> list[Enqueued]:
+    while True:
+        try:
+            return _stored(store, naming, tx)
+        except (Unavailable, PartialInsert) as error:
+            if not naming.moves(error):
+                raise
+
+
+def _stored(store: Guard, naming: Naming, tx: Any) -> list[Enqueued]:
+    calls = naming.calls
+    jobs = [new_job(call, name, digest_of(call)) for call, name in zip(calls, naming.ids, strict=True)]
     held = _Held(store, tx)
+    if any(call.options.bonds for call in calls):
+        return BoundBulk(store, calls, jobs, held.settle, tx, naming.given).store_all()
     return [
         job.id if answer.outcome is Insertion.INSERTED else held.settle(call, job, answer)
-        for call, job, answer in zip(calls, jobs, store.insert(jobs, tx=tx), strict=True)
+        for call, job, answer in zip(calls, jobs, store.insert(jobs, tx=tx, may_move=tx is None), strict=True)
     ]
 
 
@@ -70,25 +85,24 @@ def check_calls(store: Guard, calls: Sequence[Call[Any]]) -> None:
 
 def enqueue_each(store: Guard, calls: Sequence[Call[Any]], make_id: Callable[[], str]) -> list[str | Exception]:
     """The same for calls that do not know of each other: what is wrong with one is its answer alone."""
-    return _each(store, calls, [call.options.id or make_id() for call in calls])
+    return _each(store, Naming(store, calls, make_id, calls))
 
 
-def _each(store: Guard, calls: Sequence[Call[Any]], names: Sequence[str]) -> list[str | Exception]:
-    missing = (name for call, name in zip(calls, names, strict=True) if not call.options.id)
+def _each(store: Guard, naming: Naming) -> list[str | Exception]:
     try:
-        return list(enqueue_calls(store, calls, missing.__next__))
+        return list(_enqueue(store, naming))
     except InvalidValue as error:
-        if len(calls) == 1:
+        many = len(naming.calls)
+        if many == 1:
             return [error]
         # Nothing was stored. Halving finds the one that is wrong in few calls.
-        half = len(calls) // 2
-        return _each(store, calls[:half], names[:half]) + _each(store, calls[half:], names[half:])
+        return _each(store, naming.part(0, many // 2)) + _each(store, naming.part(many // 2, many))
     except PartialInsert as error:
         lost = {job.id: error.__cause__ or error for job in error.remaining}
     # With the ids they had: what is stored already is not stored again.
     return [
-        _lost(lost[name]) if name in lost else _each(store, [call], [name])[0]
-        for call, name in zip(calls, names, strict=True)
+        _lost(lost[name]) if name in lost else _each(store, naming.part(place, place + 1))[0]
+        for place, name in enumerate(naming.ids)
     ]
 
 

@@ -54,7 +54,7 @@ class Workflows(ABC):
             name: 1 to 189 bytes.
             then: called once the group is sealed, as ``with app.group(…):`` does at its end, and all have ended.
         """
-        return Group(self, name if name is not None else IdMaker()(), then)
+        return Group(self, name if name is not None else self.store.name(IdMaker()()), then)
 
     def parents_of(self, identities: Sequence[str]) -> list[Parent]:
         """How these jobs stand, and what they returned: for `longshore.Context.parents`."""

@@ -75,6 +75,11 @@ class StoreFixtures:
         connection.migrate()
         return connection
 
+    @pytest.fixture
+    def one_place(self, store: Driver) -> None:
+        """Asks for a store that keeps all jobs in one place, whatever their names."""
+        needs(store, Features.ONE_PLACE)
+
 
 def needs(store: Driver, feature: Features) -> None:
     """Skips the test where the store does not promise the feature."""

@@ -110,19 +110,19 @@ class WakesNobody(MemoryDriver):
 class SwearsDurability(MemoryDriver):
     """Says that it keeps what it was given, and keeps it in memory."""
 
-    features = Features.WAKEUPS | Features.DURABLE
+    features = Features.WAKEUPS | Features.ONE_PLACE | Features.DURABLE
 
 
 class SwearsToBeShared(MemoryDriver):
     """Says that other processes see it, and lives in one."""
 
-    features = Features.WAKEUPS | Features.SHARED
+    features = Features.WAKEUPS | Features.ONE_PLACE | Features.SHARED
 
 
 class SwearsTransactions(MemoryDriver):
     """Takes ``tx``, and does at once what it is told."""
 
-    features = Features.WAKEUPS | Features.TRANSACTIONS
+    features = Features.WAKEUPS | Features.ONE_PLACE | Features.TRANSACTIONS
 
     @contextmanager
     def transaction(self):

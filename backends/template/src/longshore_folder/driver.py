@@ -50,7 +50,7 @@ DEFAULT_NAMESPACE = "longshore"
 class FolderDriver(Driver):
     """Jobs in a folder: ``folder:///absolute/path?namespace=name``."""
 
-    features = Features.DURABLE | Features.SHARED
+    features = Features.DURABLE | Features.SHARED | Features.ONE_PLACE
     limits = Limits()
 
     def __init__(self, path: str, namespace: str, clock: Clock | None) -> None:

@@ -206,8 +206,8 @@ class _TellingGuard(Guard):
         super().__init__(*args, **options)
         self._stored = stored
 
-    def insert(self, jobs: Sequence[NewJob | StoredJob], *, tx: Any = None) -> list[Inserted]:
-        answers = super().insert(jobs, tx=tx)
+    def insert(self, jobs: Sequence[NewJob | StoredJob], *, tx: Any = None, may_move: bool = False) -> list[Inserted]:
+        answers = super().insert(jobs, tx=tx, may_move=may_move)
         if tx is None:
             self._stored()
         return answers
