@@ -7,7 +7,8 @@ from typing import Any, Final
 
 from longshore.contract import HELD, By, Duration, Order, Page, State, Where
 from longshore_mongo.documents import WITHOUT_BODY, Document, edited, job_of, member_of, token
-from longshore_mongo.rounds import Pipeline, Rounds
+from longshore_mongo.rounds import Rounds
+from longshore_mongo.statements import Pipeline
 
 _LISTS: Final = {
     "ids": "_id", "queues": "queue", "tasks": "task", "states": "state",
@@ -74,8 +75,8 @@ class Asking:
         # What is condemned is its condemner's to remove, so that each removal is answered to one caller.
         condemned = {"condemned": token()}
         mine = condemned["condemned"]
-        landed = self._rounds.write([edited(each, mine, condemned) for each in self._to_remove(match, limit)])
-        ids = [identity for identity, _ in landed]
+        written = self._rounds.write([edited(each, mine, condemned) for each in self._to_remove(match, limit)])
+        ids = [identity for identity, _ in written.landed]
         if not ids:
             return []
         jobs = self._rounds.collections.jobs

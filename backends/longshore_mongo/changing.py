@@ -11,7 +11,8 @@ from pymongo.client_session import ClientSession
 from longshore import reference
 from longshore.contract import ENDED, Answer, Change, Instant, Outcome, State, StoredJob
 from longshore_mongo.documents import WITHOUT_BODY, Document, Edit, edit_of, job_of, lapsed, token, unread
-from longshore_mongo.rounds import Pipeline, Rounds, Seen, traced
+from longshore_mongo.rounds import Rounds, Seen
+from longshore_mongo.statements import Pipeline, traced
 
 _PAGE: Final = 1_000
 _SLOTS: Final = {"unique_held", "unique_key"}
@@ -19,6 +20,8 @@ _SLOTS: Final = {"unique_held", "unique_key"}
 
 class Changing:
     """The changes of one call: first those that take no slot, then the others."""
+
+    passes_over = False
 
     def __init__(self, rounds: Rounds, changes: Sequence[Change], session: ClientSession | None = None) -> None:
         self.answers: dict[str, Answer] = {}
@@ -85,7 +88,8 @@ class Changing:
         return list(edits.values())
 
     def _plan(self, edits: dict[str, Edit], edit: Edit, after: StoredJob) -> None:
-        if edit.values or edit.removed or edit.attempt is not None:
+        # Within a transaction guards that hold go on to hold until it ends: the document is written in any case.
+        if edit.values or edit.removed or edit.attempt is not None or self._session is not None:
             edits[edit.id] = edit
             self._planned[edit.id] = after
         else:
@@ -107,7 +111,8 @@ class Changing:
         self.answers[identity] = Answer(outcome, job.state, job.generation, job.cancel_asked, job.awaited, releases)
         self._left.pop(identity, None)
 
-    def hears(self, landed: set[str]) -> None:
+    def hears(self, landed: set[str], locked: set[str]) -> None:
+        """What did not land, for whatever reason, is left, and decided again."""
         for identity in landed & self._planned.keys():
             self.filed |= self._planned[identity].state is State.PENDING
             self._answer(identity, Outcome.MOVED, self._planned[identity])

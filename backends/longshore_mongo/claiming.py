@@ -11,7 +11,8 @@ from longshore import reference
 from longshore.contract import Change, Claim, Claimed, Duration, Instant, State, StoredJob
 from longshore_mongo.changing import mark_releases
 from longshore_mongo.documents import Document, Edit, edit_of, edited, job_of, token
-from longshore_mongo.rounds import Pipeline, Rounds, Seen
+from longshore_mongo.rounds import Rounds, Seen
+from longshore_mongo.statements import Pipeline
 
 _BUDGET: Final = 1_000
 """How many jobs a call makes findable, puts aside or expires before it stops."""
@@ -30,6 +31,8 @@ _ORDER: Final = {"priority": -1, "due": 1, "_id": 1}
 class Claiming:
     """The claims of one call, served in sequence."""
 
+    passes_over = True
+
     def __init__(
         self, rounds: Rounds, claims: Sequence[Claim], *, holder: str, limit: int, max_bytes: int | None
     ) -> None:
@@ -46,6 +49,7 @@ class Claiming:
         self._page = min(limit, sum(self._wanted))
         self._lanes: list[str] | None = None if any(self._is_of_any(claim) for claim in claims) else []
         self._promoted = 0
+        self._promoting: set[str] = set()
         self._passed = 0
         self._stopped = False
         self._next_due: Duration | None = None
@@ -55,6 +59,8 @@ class Claiming:
         self._large: set[str] = set()
         self._ending: dict[str, StoredJob] = {}
         self._put_aside: set[str] = set()
+        self._locked: set[str] = set()  # By open transactions.
+        self._passed_over = False
         self._bytes = 0
 
     @staticmethod
@@ -66,6 +72,8 @@ class Claiming:
         """The answer, when all is done."""
         if self._jobs:
             return Claimed(list(self._jobs.values()), list(self._expired))
+        if self._passed_over and not self._stopped:
+            return Claimed([], list(self._expired), None, passed_over=True)
         return Claimed([], list(self._expired), 0 if self._stopped else self._next_due)
 
     def begin_again(self) -> None:
@@ -126,6 +134,7 @@ class Claiming:
         with self._rounds.errors():
             found = list(jobs.find(due, {"later": 1, "birth": 1, "revision": 1}, sort=[("due", 1)], limit=_BUDGET))
         self._promoted = len(found)
+        self._promoting = {document["_id"] for document in found}
         return [edited(document, self._token, {"lane": document["later"]}, ["later"]) for document in found]
 
     def _serve(self, number: int, seen: Seen, edits: list[Edit]) -> bool:
@@ -136,12 +145,12 @@ class Claiming:
                 return True
             if document["_id"] in self._put_aside:
                 return False  # By a claim before this one: it is looked at again where it stands then.
-            is_met = document["_id"] in self._planned or document["_id"] in self._ending
+            is_met = any(document["_id"] in met for met in (self._planned, self._ending, self._locked))
             if not is_met and not self._meets(number, document, seen.now, edits):
                 return True
         if is_all or self._has_enough(number):
             return True
-        if self._passed >= _BUDGET or len(self._expired) + len(self._ending) >= _BUDGET:
+        if self._passed + len(self._locked) >= _BUDGET or len(self._expired) + len(self._ending) >= _BUDGET:
             self._stopped = self.is_done = True
         self._page = _BUDGET
         return False
@@ -198,12 +207,14 @@ class Claiming:
         self._wanted[number] -= 1
         self._bytes += _size(document, job)
 
-    def hears(self, landed: set[str]) -> None:
+    def hears(self, landed: set[str], locked: set[str]) -> None:
+        self._locked |= locked
+        self._passed_over |= not locked.isdisjoint((*self._planned, *self._ending, *self._promoting))
         for identity, (number, job, size) in self._planned.items():
             if identity in landed:
                 self._jobs[identity] = job
                 self._large |= {identity} if size >= _LARGE else set()
-            else:  # Another took it: the claim goes on with the next.
+            else:  # Another took it, or is at it: the claim goes on with the next.
                 self._wanted[number] += 1
                 self._bytes -= size
                 self._at = min(self._at, number)

@@ -62,11 +62,10 @@ class MongoDriver(Driver):
     def __init__(self, target: Any, options: Options, clock: Clock | None) -> None:
         self._server = Server(target, options)
         self.target = target if options.url is None else options.target()
-        self._rounds = Rounds(self._server.collections, clock, self._server.place, options.timeout)
+        self._rounds = Rounds(self._server, clock)
         self._clock = clock
         try:
-            with self._rounds.errors():
-                self.features = self._server.promised()
+            self.features = self._server.promised()
         except BaseException:
             self._server.close()
             raise
@@ -84,6 +83,7 @@ class MongoDriver(Driver):
 
     def migrate(self) -> None:
         with self._rounds.errors():
+            self._server.judge()
             schema.migrate(self._rounds.collections)
 
     def clear(self) -> None:

@@ -13,8 +13,8 @@ from pymongo import errors
 from longshore.errors import ConfigurationError, Corrupt, StoreError, StoreFull, TooLarge, Unavailable
 
 DUPLICATE: Final = 11_000
-_TIMEOUT: Final = 50
-_WRITE_CONFLICT: Final = 112
+TIMEOUT: Final = 50
+WRITE_CONFLICT: Final = 112
 _DENIED: Final = {13, 18, 8_000}
 _FULL: Final = {14_031}
 _TOO_LARGE: Final = {10_334, 17_419, 17_420}
@@ -60,7 +60,7 @@ def _bulk(details: Mapping[str, Any], place: str) -> Exception:
     for problem in details.get("writeErrors", ()):
         if problem["code"] != DUPLICATE:
             nothing_done = not details.get("nInserted") and not details.get("nMatched")
-            is_transient = problem["code"] == _TIMEOUT and nothing_done
+            is_transient = problem["code"] == TIMEOUT and nothing_done
             return _operation(problem["code"], problem["errmsg"], place, is_transient=is_transient)
     return Unavailable(f"{place} did not confirm what was written: {details.get('writeConcernErrors')}")
 
@@ -74,7 +74,7 @@ def _operation(
 ) -> StoreError | ConfigurationError | TooLarge:
     if code in _TOO_LARGE or "object to insert too large" in message:
         return _too_large(place, message)
-    if is_transient or code == _WRITE_CONFLICT:
+    if is_transient or code == WRITE_CONFLICT:
         return Unavailable(f"another transaction is in the way in {place}: {message}", unknown=False)
     if code in _DENIED:
         return ConfigurationError(f"{place} does not permit this user what Longshore needs: {message}")

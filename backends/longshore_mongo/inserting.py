@@ -14,7 +14,8 @@ from longshore.errors import Unavailable
 from longshore.reference import born
 from longshore_mongo.documents import Document, Edit, document_of, lapsed, token
 from longshore_mongo.failures import is_clash
-from longshore_mongo.rounds import Pipeline, Rounds, Seen
+from longshore_mongo.rounds import Rounds, Seen
+from longshore_mongo.statements import Pipeline
 
 TRIES: Final = 50
 """How often jobs are decided anew whose slots were taken meanwhile."""

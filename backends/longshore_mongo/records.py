@@ -13,7 +13,8 @@ from pymongo.errors import BulkWriteError
 from longshore.contract import Record, Write
 from longshore_mongo.documents import Document, token
 from longshore_mongo.failures import is_clash
-from longshore_mongo.rounds import Pipeline, Rounds
+from longshore_mongo.rounds import Rounds
+from longshore_mongo.statements import Pipeline
 
 _KEPT: Final = 3_600_000
 """Milliseconds for which what is erased or has expired stays, so that its key goes on to rise in version."""

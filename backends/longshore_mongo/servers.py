@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
+from contextlib import AbstractContextManager
 from typing import Any, Final
 
 from bson import ObjectId
@@ -15,11 +16,14 @@ from pymongo.uri_parser import parse_uri
 
 from longshore.contract import Features, Instant
 from longshore.errors import ConfigurationError
+from longshore_mongo.failures import translated
 from longshore_mongo.options import Options
 from longshore_mongo.schema import Collections
 
 OLDEST: Final = 17
 """The wire version of MongoDB 6.0."""
+_OPEN: Final = 5.0
+"""Seconds for which a socket waits at least: a question that the server keeps open must be answered within."""
 
 
 class Server:
@@ -34,6 +38,7 @@ class Server:
         self._collections: Collections | None = None
         client = self.client()
         self.write_concern = _write_concern(client)
+        self.stands_alone = False
         self.place = f"MongoDB at {_address(options, client)}"
 
     def client(self) -> MongoClient[Any]:
@@ -53,6 +58,7 @@ class Server:
                 retryWrites=False,
                 retryReads=False,
                 serverSelectionTimeoutMS=int(self._options.timeout * 1_000),
+                socketTimeoutMS=int(max(self._options.timeout, _OPEN) * 1_000),
                 tz_aware=False,
                 driver=DriverInfo("longshore"),
             )
@@ -77,20 +83,35 @@ class Server:
         if self._own is not None and self._process == os.getpid():
             self._own.close()
 
+    def errors(self, session: ClientSession | None = None) -> AbstractContextManager[None]:
+        """Around whatever asks the server: bounds its time, and translates its errors."""
+        is_bound = session is None or not session.in_transaction
+        return translated(self.place, self._options.timeout if is_bound else None)
+
     def promised(self) -> Features:
-        """What this deployment can keep."""
-        hello = self.client().admin.command("hello")
-        if hello["maxWireVersion"] < OLDEST:
-            raise ConfigurationError(
-                f"expected MongoDB 6.0 or newer, got one of wire version {hello['maxWireVersion']}"
-            )
+        """What this deployment can keep; nobody is asked if the URL names a replica set."""
+        client = self.client()
+        if client.options.replica_set_name is None:
+            with self.errors():
+                hello = client.admin.command("hello")
+            self.stands_alone = "setName" not in hello and hello.get("msg") != "isdbgrid"
         promised = Features.SHARED | Features.ONE_PLACE
-        if "setName" in hello or hello.get("msg") == "isdbgrid":
+        if not self.stands_alone:
             promised |= Features.TRANSACTIONS | Features.WAKEUPS
         asked = self.write_concern.document
         if asked.get("w") == "majority" and asked.get("j", True):
             promised |= Features.DURABLE
         return promised
+
+    def judge(self) -> None:
+        """Refuses a server that is too old.
+
+        Raises:
+            ConfigurationError: it is.
+        """
+        version = self.client().admin.command("hello")["maxWireVersion"]
+        if version < OLDEST:
+            raise ConfigurationError(f"expected MongoDB 6.0 or newer, got one of wire version {version}")
 
     def now(self) -> Instant:
         """The server's clock."""

@@ -3,15 +3,21 @@
 from __future__ import annotations
 
 import os
+import random
 import threading
+import time
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import Any, Final
 
 from longshore import registry
-from longshore.contract import Clock, Features
+from longshore.contract import Clock, Driver, Features
+from longshore.errors import Unavailable
 from longshore.guard import DEFAULT_MAX_PAYLOAD, Guard
 from longshore.telling import Post
 from longshore.totals import note_first_use
+
+_PAUSE: Final = 0.2
+"""Seconds between two attempts to reach a store."""
 
 
 class Connection:
@@ -69,7 +75,7 @@ class Connection:
     def another_store(self) -> Guard:
         """Another connection to the same store, whose calls are not repeated."""
         driver = self.store.driver
-        again = type(driver).connect(driver.target, clock=self._clock, **self._options)
+        again = self._reached(lambda: type(driver).connect(driver.target, clock=self._clock, **self._options))
         store = Guard(again, patience=0.0, max_payload=self._max_payload)
         store.heed_seal()
         return store
@@ -107,13 +113,27 @@ class Connection:
         )
 
     def _open(self) -> Guard:
-        driver = registry.connect(self._target, clock=self._clock, require=self._require, **self._options)
+        driver = self._reached(
+            lambda: registry.connect(self._target, clock=self._clock, require=self._require, **self._options)
+        )
         store = self._guard(driver, patience=self._patience, max_payload=self._max_payload)
         store.heed_seal()
         if self._migrate:
             store.migrate()
             note_first_use(store)
         return store
+
+    def _reached(self, connect: Callable[[], Driver]) -> Driver:
+        """Connects; where the store is away, again, for as long as its calls are repeated."""
+        ends = time.monotonic() + self._patience
+        while True:
+            try:
+                return connect()
+            except Unavailable:
+                wait = random.uniform(0.5, 1.5) * _PAUSE
+                if time.monotonic() + wait > ends:
+                    raise
+            time.sleep(wait)
 
     def _lock(self) -> threading.Lock:
         # One for each process: a thread that was left behind by a fork would never give the parent's back.

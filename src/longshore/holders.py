@@ -35,7 +35,7 @@ from longshore.contract import (
     Write,
 )
 from longshore.durations import microseconds
-from longshore.errors import LeaseLost
+from longshore.errors import LeaseLost, Unavailable
 from longshore.following import STEPS, ended, follow
 from longshore.guard import Guard
 from longshore.ids import IdMaker
@@ -249,11 +249,23 @@ def end_lease(store: Guard, holder: str) -> None:
 def rescue(store: Guard, holder: str, *, by: str, lease: Duration) -> Rescued | None:
     """Frees the jobs of a holder whose lease has lapsed; None if it lives, or another rescues it.
 
-    A rescuer that dies half-way leaves the rest to the next, after ``lease``.
+    A rescuer that dies half-way leaves the rest to the next, after ``lease``; one whom an open transaction of the dead
+    keeps from it, at once.
     """
     claim = msgspec.json.encode(HolderRecord(socket.gethostname(), os.getpid(), 0, rescued_by=by))
-    if store.write([Write(KIND, holder, claim, 0, lease)])[0] is None:
+    version = store.write([Write(KIND, holder, claim, 0, lease)])[0]
+    if version is None:
         return None
+    try:
+        return _freed(store, holder)
+    except Unavailable as error:
+        # Raises the same where it is the store that is away: then the next rescuer waits for a lease.
+        store.write([Write(KIND, holder, None, version)])
+        _log.warning("the jobs of %s are rescued later: %s", holder, error)
+        return None
+
+
+def _freed(store: Guard, holder: str) -> Rescued:
     now = store.now()
     pending = over = 0
     for jobs in _batches(store, holder):

@@ -5,19 +5,21 @@ from __future__ import annotations
 from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from core.broken_line import HOLDS, LOSES_ANSWER, BrokenLine
 from core.working import work
-from longshore import Features, Longshore, Options, State, Task
-from longshore.contract import EVERY, SECOND
+from longshore import Features, Longshore, Options, State, Task, registry
+from longshore.contract import EVERY, SECOND, Driver
 from longshore.errors import (
     ConfigurationError,
     IdConflict,
     InvalidValue,
     PartialInsert,
     TooLarge,
+    Unavailable,
     UnknownDriver,
     UnknownTask,
     Unsupported,
@@ -228,6 +230,24 @@ class TestByName:
 
 
 class TestStore:
+    def test_one_that_is_away_when_it_is_opened_is_waited_for(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        tries: list[object] = []
+        connect = registry.connect
+
+        def late(target: object, **options: Any) -> Driver:
+            tries.append(target)
+            if len(tries) < 3:
+                raise Unavailable("it begins in a moment", unknown=False)
+            return connect(target, **options)
+
+        monkeypatch.setattr(registry, "connect", late)
+        with Longshore(MemoryStore()) as app:
+            assert app.store.now() > 0
+        tries.clear()
+        hasty = Longshore(MemoryStore(), patience=0)
+        with pytest.raises(Unavailable):
+            hasty.store.now()
+
     def test_it_is_opened_when_it_is_first_needed(self) -> None:
         app = Longshore("nosuch://host")
 

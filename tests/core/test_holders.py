@@ -284,7 +284,7 @@ class TestRescuers:
         hold(store, lease, *names(600))
         clock.advance(LENGTH)
         line = BrokenLine.connect(memory, clock=clock)
-        line.plan(HOLDS, HOLDS, LOSES_CALL)  # The mark, the first jobs; then it dies.
+        line.plan(HOLDS, HOLDS, LOSES_CALL, LOSES_CALL)  # The mark, the first jobs; then it dies.
         with pytest.raises(Unavailable):
             rescued(Guard(line, patience=0), lease, by="first")
         assert len(list(store.each(Where(holder=lease.holder)))) == 100
@@ -299,6 +299,16 @@ class TestRescuers:
         assert rescued(store, lease, by="second") == Rescued(pending=100)
         crashes = [job.crashes for job in store.each(Where(queues=[QUEUE]))]
         assert crashes == [1] * 600
+
+    def test_one_whom_an_open_transaction_keeps_from_it_leaves_it_to_the_next_at_once(
+        self, memory: MemoryStore, store: Guard, lease: Lease, clock: ManualClock
+    ) -> None:
+        hold(store, lease, *names(600))
+        clock.advance(LENGTH)
+        line = BrokenLine.connect(memory, clock=clock)
+        line.plan(HOLDS, HOLDS, LOSES_CALL)  # The mark, the first jobs; others are not to be changed now.
+        assert rescued(Guard(line, patience=0), lease, by="first") is None
+        assert rescued(store, lease, by="second") == Rescued(pending=100)
 
     def test_a_rescuer_whose_answers_are_lost_goes_on(
         self, memory: MemoryStore, store: Guard, lease: Lease, clock: ManualClock

@@ -168,7 +168,9 @@ class Mongo:
             "oplogSize": 64, "wiredTigerCacheSizeGB": 0.25,
         }  # fmt: skip
         words = [word for name, value in settings.items() for word in (f"--{name}", str(value))]
-        return [str(program), *words, "--nounixsocket", "--quiet"]
+        # A transaction whose client was killed is open until the server ends it: a minute, if it is not told otherwise.
+        soon = ("--setParameter", "transactionLifetimeLimitSeconds=5")
+        return [str(program), *words, *soon, "--nounixsocket", "--quiet"]
 
     def url(self, port: int) -> str:
         return f"mongodb://127.0.0.1:{port}/longshore?replicaSet=longshore"
