@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from typing import Any
 
 import pytest
@@ -151,8 +152,13 @@ def test_the_share_of_one_that_died_without_a_job_is_struck_too(apps: list[Fault
 
 @pytest.mark.parametrize("is_cut", [False, True], ids=["answered", "cut"])
 def test_what_is_set_while_the_rules_are_read_is_read_too(apps: list[FaultyApp], is_cut: bool) -> None:
-    line, lease = apps[0].line, Lease(60.0)
-    allowance = Allowance(apps[0].another_store(), lease, WorkerSettings(), lambda: frozenset({"stop"}))
+    with closing(apps[0].another_store()) as store:
+        allowance = Allowance(store, Lease(60.0), WorkerSettings(), lambda: frozenset({"stop"}))
+        read_while_one_is_set(allowance, apps, is_cut=is_cut)
+
+
+def read_while_one_is_set(allowance: Allowance, apps: list[FaultyApp], *, is_cut: bool) -> None:
+    line = apps[0].line
     if is_cut:
         line.cut("read", Moment.AFTER)
         with pytest.raises(Unavailable):
