@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, ParamSpec, Self, TypeVar
 
 from longshore import registry
 from longshore.admin import Admin
+from longshore.application import Application
 from longshore.calls.call import DEFAULT_QUEUE, Call, Options
 from longshore.calls.unique import slot_of
 from longshore.codecs import JSON, Choice, Codec, TypedCodec, is_native
@@ -30,7 +31,7 @@ from longshore.ids import IdMaker
 from longshore.jobs import Job
 from longshore.limits.declaring import Regulating
 from longshore.locks import Locking
-from longshore.moving.beside import BesideGuard, OldSide, OldStore
+from longshore.moving.beside import OldSide, guarded, old_store
 from longshore.remote import Commands, Remote
 from longshore.resources import Resources
 from longshore.schedules import Schedule, Scheduling
@@ -88,7 +89,7 @@ class Longshore(Declaring, Locking, Regulating, Scheduling, Workflows):
         self.hooks = Hooks()
         self.resources = Resources()
         self._strict = strict
-        self._open_old = partial(_old_store, max_payload=max_payload, patience=patience, clock=clock)
+        self._open_old = partial(old_store, max_payload=max_payload, patience=patience, clock=clock)
         self._old = self._open_old(moving_from)
         self._connection = Connection(
             target,
@@ -300,9 +301,14 @@ class Longshore(Declaring, Locking, Regulating, Scheduling, Workflows):
         return self
 
     @property
-    def beside(self) -> OldSide | None:
-        """The application as runs see it whose jobs are still in the store that is moved from, if there is one."""
-        return OldSide(self, self._old) if self._old is not None else None
+    def sides(self) -> Sequence[Application]:
+        """The application as runs see it, at each store that its jobs are in."""
+        return [self] if self._old is None or self._old.is_over else [self, OldSide(self, self._old)]
+
+    @property
+    def moving_from(self) -> Any:
+        """The store that it moves from, as it was given; None: it does not move."""
+        return None if self._old is None else self._old.connection.target
 
     @property
     def awaiting(self) -> Awaiting:
@@ -339,7 +345,7 @@ class Longshore(Declaring, Locking, Regulating, Scheduling, Workflows):
             self._old = self._open_old(moving_from)
 
     def _guarded(self, driver: Driver, **options: Any) -> Guard:
-        return Guard(driver, **options) if self._old is None else BesideGuard(driver, old=self._old, **options)
+        return guarded(driver, old=self._old, **options)
 
     @contextmanager
     def elsewhere(
@@ -384,14 +390,6 @@ class Longshore(Declaring, Locking, Regulating, Scheduling, Workflows):
         except KeyError:
             known = ", ".join(sorted(self.tasks)) or "none"
             raise UnknownTask(f"no task is registered as {name!r}; registered: {known}") from None
-
-
-def _old_store(target: Any, *, max_payload: int, patience: float, clock: Clock | None) -> OldStore | None:
-    if target is None:
-        return None
-    return OldStore(
-        Connection(target, max_payload=max_payload, migrate=False, patience=patience, clock=clock, options={})
-    )
 
 
 def _identity(arguments: Mapping[str, Any], names: tuple[str, ...]) -> bytes:

@@ -30,8 +30,12 @@ class Application(Protocol):
         """The application as its modules have it."""
 
     @property
-    def beside(self) -> Beside | None:
-        """The same at the store that it moves from, None if it does not move."""
+    def sides(self) -> Sequence[Application]:
+        """The same at each store that its jobs are in: itself where there is one."""
+
+    @property
+    def moving_from(self) -> Any:
+        """The store that it moves from, as it was given; None: it does not move."""
 
     @property
     def tasks(self) -> Mapping[str, Task[..., Any]]: ...
@@ -89,11 +93,3 @@ class Application(Protocol):
 
     def result_codec(self, task: str) -> TypedCodec[Any]:
         """How results of a task are stored, and read."""
-
-
-class Beside(Application, Protocol):
-    """An application at the store that it moves from."""
-
-    @property
-    def is_over(self) -> bool:
-        """Whether all of its jobs have moved, or the store cannot be reached."""

@@ -63,6 +63,11 @@ class Connection:
         return registry.without_password(self._target)
 
     @property
+    def target(self) -> Any:
+        """Where it is, as it was given."""
+        return self._target
+
+    @property
     def store(self) -> Guard:
         """The store, opened now if it was not before."""
         if self._store is None or self._store_pid != os.getpid():

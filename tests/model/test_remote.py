@@ -239,7 +239,7 @@ class TestCrashes:
         lease.begin(store)
         post(store, Message("s", "count"), [lease.worker])
         commands = {"count": lambda: heard.append(1)}
-        inbox = Inbox(store, lease, Controls(courier=None), commands, look_every=0.01)  # type: ignore[arg-type]
+        inbox = Inbox(store, lease, Controls(team=None), commands, look_every=0.01)  # type: ignore[arg-type]
         driver.plan(HOLDS, HOLDS, line)
         inbox.start()
         while read_inbox(store, lease.worker) or not read_answers(store, "s"):

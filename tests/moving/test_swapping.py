@@ -144,8 +144,7 @@ class TestBoth:
     ) -> None:
         before, after = apps
         move(*pair)
-        assert after.beside is not None
-        assert after.beside.is_over
+        assert list(after.sides) == [after]
         with after.worker():
             assert after.tasks["weigh"].enqueue(1).result(PATIENCE) == 10
         assert len(before.admin.workers()) == 0

@@ -187,8 +187,7 @@ def test_a_run_that_was_interrupted_before_it_began_never_does(app: FaultyApp, g
     assert gate.arrived() == "first"
     stopping = threading.Thread(target=worker.stop)
     stopping.start()
-    courier = worker._courier
-    assert courier is not None
+    (courier,) = worker._team.couriers
     while not all(run.reason for run in list(courier._ledger.known.values())):
         threading.Event().wait(0.005)
     gate.open()

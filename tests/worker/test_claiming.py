@@ -11,8 +11,11 @@ from longshore import Longshore, State
 from longshore.contract import Claimed
 from longshore.errors import ConfigurationError
 from longshore.testing.samples import ANNA
+from longshore.worker.berths import Berths
 from longshore.worker.claiming import FEW, Claiming
+from longshore.worker.runs import Run
 from longshore.worker.settings import WorkerSettings
+from longshore.worker.term import Term
 from worker.faulty import FaultyApp
 from worker.gate import PATIENCE, Gate, say, stop
 
@@ -41,7 +44,8 @@ def ran_by_one_slot(app: Longshore, calls: dict[str, int], **settings: object) -
 
 
 def claiming(**settings: object) -> Claiming:
-    return Claiming(WorkerSettings(**settings), lambda: TASKS)  # type: ignore[arg-type]
+    given = WorkerSettings(**settings)  # type: ignore[arg-type]
+    return Claiming(given, lambda: TASKS, Berths(given, Term(given)))
 
 
 def test_in_strict_order_a_queue_waits_until_those_before_it_are_empty(app: FaultyApp) -> None:
@@ -109,10 +113,11 @@ def test_when_every_task_has_what_it_may_there_is_room_for_nothing(app: FaultyAp
     asked = claiming(limits={"mail": 1, "work": 1}, slots=5)
     app.enqueue_many([app.call_by_name("mail"), app.call_by_name("work")])
     jobs = app.store.claim(asked.claims(asked.wanted()), holder=ANNA, limit=5).jobs
-    for job in jobs:
-        asked.begins(job)
+    runs = [Run(job, 0.0, side=None) for job in jobs]  # type: ignore[arg-type]
+    for run in runs:
+        assert asked.begins(run)
     assert (len(jobs), asked.wanted()) == (2, 0)
-    asked.ends(jobs[0])
+    asked.ends(runs[0])
     assert asked.wanted() == 4
 
 
@@ -141,11 +146,12 @@ def test_more_claims_than_a_store_takes_in_a_call_are_refused_at_the_start(app: 
 
 
 def test_slow_and_unknown_tasks_are_not_taken_ahead() -> None:
-    asked = claiming(slots=2, prefetch=0.1)
+    berths = Berths(WorkerSettings(slots=2, prefetch=0.1), Term(WorkerSettings()))
+    asked = Claiming(WorkerSettings(), lambda: TASKS, berths)
     assert asked.wanted() == 2
-    asked.pace.took("mail", 0.001)
+    berths.took("mail", 0.001)
     assert asked.wanted() == 2 + 200
-    asked.pace.took("work", 0.5)
+    berths.took("work", 0.5)
     assert asked.is_quick("mail")
     assert not asked.is_quick("work")
     assert not asked.is_quick("unknown")

@@ -37,7 +37,7 @@ def test_a_job_does_not_make_a_hundred_idle_workers_ask_at_once(app: FaultyApp, 
         for worker in workers:
             stack.enter_context(worker)
         pause = threading.Event()
-        while any(worker._courier and worker._courier.claiming.crowd < WORKERS for worker in workers):
+        while any(courier.claiming.crowd < WORKERS for worker in workers for courier in worker._team.couriers):
             pause.wait(0.05)
         quiet(app)
         before = app.line.calls["claim"]

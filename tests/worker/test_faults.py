@@ -302,9 +302,8 @@ def test_what_was_claimed_under_a_name_that_was_rescued_by_mistake_is_not_left_b
         assert gate.arrived() == "a"
         assert job.info().holder == holder
         with pytest.raises(LeaseLost):
-            worker._lease.renew(app.store)
-        assert worker._courier is not None
-        worker._courier.look_at_held()
+            worker._stations[0].lease.renew(app.store)
+        worker._team.couriers[0].look_at_held()
         assert gate.arrived() == "a", "it is begun anew under another name"
         assert job.info().holder == worker.holder != holder
         gate.open()

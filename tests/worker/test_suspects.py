@@ -76,8 +76,7 @@ def test_a_suspect_begins_only_when_the_others_were_handed_back(app: FaultyApp, 
     taking, handing_back = app.line.hold("claim"), app.line.hold("update")
     with app.worker(slots=5, poll=NEVER, drain=0) as worker:
         wait_for(taking.reached, "the first claim")
-        assert worker._courier is not None
-        worker._courier.look_at_held()  # They are held and do not run, and are on their way back all the same.
+        worker._team.couriers[0].look_at_held()  # They are held and do not run, and are on their way back all the same.
         taking.released.set()
         wait_for(handing_back.reached, "the others to be handed back")
         assert gate.nobody_arrives(within=0.2), "a suspect runs while others are held"

@@ -3,30 +3,18 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from collections.abc import Sequence
+from typing import Any
 
 from longshore.application import Application
-from longshore.calls.call import Call
-from longshore.chores import Chore
-from longshore.codecs import TypedCodec
 from longshore.connection import Connection
-from longshore.contract import EVERY, Answer, Change, Driver, Order, Page, StoredJob, Where
+from longshore.contract import EVERY, Answer, Change, Clock, Driver, Order, Page, StoredJob, Where
 from longshore.errors import StoreError
 from longshore.guard import Guard
-from longshore.hooks import Hooks
-from longshore.jobs import Job
-from longshore.limits.stored import Rule, Subject
 from longshore.motion import away_of, expect, name_of
 from longshore.moving.siding import MOVING
-from longshore.parents import Parent, parents_of
-from longshore.resources import Resources
-from longshore.schedules.stored import Schedule
-from longshore.tasks import Task
+from longshore.sides import Side
 from longshore.telling import Post
-
-if TYPE_CHECKING:
-    from longshore.aio import Awaiting
 
 _log = logging.getLogger("longshore")
 
@@ -53,6 +41,14 @@ class OldStore:
             away = away_of(self.connection.store)
             self._is_empty = away is not None and away.done
         return self._is_empty
+
+    @property
+    def is_over(self) -> bool:
+        """Whether it has said so; one that does not answer has not."""
+        try:
+            return self.is_empty
+        except StoreError:
+            return False
 
 
 class BesideGuard(Guard):
@@ -113,53 +109,12 @@ class BesideGuard(Guard):
         return [name for name in ids if name not in there]
 
 
-class OldSide:
+class OldSide(Side):
     """An application as runs see it whose jobs are still in the old store: what they enqueue goes to the new one."""
 
     def __init__(self, app: Application, old: OldStore) -> None:
-        self._app = app
+        super().__init__(app)
         self._old = old
-
-    @property
-    def declared(self) -> Application:
-        """The application as its modules have it."""
-        return self._app
-
-    @property
-    def beside(self) -> None:
-        """There is no third."""
-        return
-
-    @property
-    def is_over(self) -> bool:
-        """Whether nothing is left there, or it cannot be reached."""
-        try:
-            return self._old.is_empty
-        except StoreError:
-            return True
-
-    @property
-    def tasks(self) -> Mapping[str, Task[..., Any]]:
-        return self._app.tasks
-
-    @property
-    def commands(self) -> Mapping[str, Callable[..., Any]]:
-        return self._app.commands
-
-    @property
-    def schedules(self) -> Mapping[str, Schedule]:
-        """None: they tick at the new store."""
-        return {}
-
-    @property
-    def chores(self) -> Mapping[str, Chore]:
-        """None, for the same reason."""
-        return {}
-
-    @property
-    def declared_limits(self) -> Mapping[Subject, Rule]:
-        """None: those that are there hold."""
-        return {}
 
     @property
     def store(self) -> Guard:
@@ -169,34 +124,19 @@ class OldSide:
     def post(self) -> Post:
         return self._old.connection.post
 
-    @property
-    def awaiting(self) -> Awaiting:
-        return self._app.awaiting
-
-    @property
-    def resources(self) -> Resources:
-        return self._app.resources
-
-    @property
-    def hooks(self) -> Hooks:
-        return self._app.hooks
-
     def another_store(self) -> Guard:
         return self._old.connection.another_store()
 
-    def parents_of(self, identities: Sequence[str]) -> list[Parent]:
-        """How these jobs stand, wherever they are."""
-        return parents_of(self._app.store, self.result_codec, identities)
 
-    def telling_codec(self, task: str, kind: Any = None) -> TypedCodec[Any]:
-        return self._app.telling_codec(task, kind)
+def old_store(target: Any, *, max_payload: int, patience: float, clock: Clock | None) -> OldStore | None:
+    """The store that an application moves from, if it does."""
+    if target is None:
+        return None
+    return OldStore(
+        Connection(target, max_payload=max_payload, migrate=False, patience=patience, clock=clock, options={})
+    )
 
-    def enqueue_many(self, calls: Iterable[Call[Any]], *, tx: Any = None) -> list[Job[Any]]:
-        """Stores jobs at the new store. A transaction of the old one says nothing there: they are stored at once."""
-        return self._app.enqueue_many(calls)
 
-    def admit(self, call: Call[Any]) -> Call[Any]:
-        return self._app.admit(call)
-
-    def result_codec(self, task: str) -> TypedCodec[Any]:
-        return self._app.result_codec(task)
+def guarded(driver: Driver, *, old: OldStore | None, **options: Any) -> Guard:
+    """The store that an application opens, and moves to if there is an old one."""
+    return Guard(driver, **options) if old is None else BesideGuard(driver, old=old, **options)

@@ -40,11 +40,13 @@ class Apart:
     """Performs runs in processes of their own.
 
     Args:
+        place: of the application among its sides.
         grace: seconds that an interrupted run may take to end before its process is killed.
     """
 
-    def __init__(self, app: Application, grace: float) -> None:
+    def __init__(self, app: Application, place: int, grace: float) -> None:
         self._app = app
+        self._place = place
         self._grace = grace
         self._processes: set[OwnProcess] = set()
 
@@ -80,8 +82,10 @@ class Apart:
         task = self._app.tasks[run.job.task]
         declared = self._app.declared
         names = (*_address(declared), task.function.__module__)
-        old = _url(self._app) if self._app is not declared else None
-        return Orders(*names, run.job, _url(declared), task.memory, old)
+        side = None if self._app is declared else self._place
+        return Orders(
+            *names, run.job, _url(declared.store.driver.target), task.memory, _url(declared.moving_from), side
+        )
 
 
 class OwnProcess:
@@ -183,8 +187,7 @@ def _name_of(number: int) -> str:
         return "a signal"
 
 
-def _url(app: Application) -> str | None:
-    target = app.store.driver.target
+def _url(target: object) -> str | None:
     return target if isinstance(target, str) else None
 
 

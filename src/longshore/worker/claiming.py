@@ -8,11 +8,11 @@ from collections.abc import Callable, Iterable
 from typing import Final
 
 from longshore.contract import SECOND, Claim, Claimed, StoredJob
+from longshore.worker.berths import Berths
 from longshore.worker.claims.allowance import Allowance
 from longshore.worker.claims.order import UNLIMITED, QueueOrder, Rooms
 from longshore.worker.runs import Run
 from longshore.worker.settings import WorkerSettings
-from longshore.worker.tally import Pace
 
 FEW: Final = 8
 """So many idle workers may all ask at once for what may be one job."""
@@ -29,23 +29,26 @@ class Claiming:
     """What is claimed next; used by the courier's thread alone, but for `hint`."""
 
     def __init__(
-        self, settings: WorkerSettings, tasks: Callable[[], frozenset[str]], allowance: Allowance | None = None
+        self,
+        settings: WorkerSettings,
+        tasks: Callable[[], frozenset[str]],
+        berths: Berths,
+        *,
+        allowance: Allowance | None = None,
+        tell: Callable[[], None] = lambda: None,
     ) -> None:
-        self.pace = Pace()
-        self.slots = settings.slots
-        self.busy = 0
         self.is_empty = False
         self.crowd = 1
         self._settings = settings
         self._tasks = tasks
+        self._berths = berths
+        self._berth = berths.join(tell)
         self._allowance = allowance
-        self._by_task: Counter[str] = Counter()
         self._order = QueueOrder(settings)
         self.check = self._order.check
         self._next = 0.0
         self._hinted = False
         self._moment = _MOMENT
-        self._is_for_spare_slots = False
 
     def hint(self) -> None:
         """There may be something to claim. May be called by any thread."""
@@ -64,29 +67,38 @@ class Claiming:
             self._next = min(self._next, now + self._patience())
         return min(self._next, self._allowance.ask_at()) if self._allowance else self._next
 
-    def wanted(self, spare_room: int = 0) -> int:
-        """How many jobs there is room for: in free slots, and ahead as far as they are expected to begin soon.
+    def wanted(self) -> int:
+        """How many jobs there is room for: in free slots, and ahead as far as they are expected to begin soon."""
+        return self._berths.room(self._berth, self._tasks())
+
+    def ask(self, spare_room: int = 0) -> int:
+        """The same, and that room is taken until `gave_back`.
 
         Where there is none, jobs of high priority are wanted for the ``spare_room``.
         """
-        wanted = self._wanted()
-        self._is_for_spare_slots = not wanted and spare_room > 0
-        return wanted or spare_room
+        return self._berths.ask(self._berth, self._tasks(), spare_room)
+
+    def gave_back(self, jobs: Iterable[StoredJob] = ()) -> None:
+        """What was asked for has brought these jobs, which are here, or is not asked for any more."""
+        self._berths.answered(self._berth, Counter(job.task for job in jobs))
+
+    def ask_again_at(self) -> float:
+        """When there may be room of which nobody tells."""
+        return self._berths.lapses_at(self._berth)
+
+    def leave(self) -> None:
+        """Nothing more is claimed."""
+        self._berths.leave(self._berth)
 
     def free(self, wanted: int) -> int:
         """For how many of so many jobs there is a slot free."""
-        return wanted if self._is_for_spare_slots else max(0, min(wanted, self.slots - self.busy))
-
-    def _wanted(self) -> int:
-        settings = self._settings
-        if settings.limits and not any(self._room(task) for task in self._tasks()):
-            return 0
-        ahead = self.pace.expected(settings.prefetch, self._quick_slots())
-        return max(0, min(self.slots + ahead - self.busy, settings.batch))
+        if self._berth.is_for_spare_slots:
+            return wanted
+        return max(0, min(wanted, self._berths.slots - self._berths.busy))
 
     def claims(self, wanted: int, now: float = 0.0) -> list[Claim]:
         """How to ask for so many; nothing where no limit leaves room for one."""
-        least = self._settings.spare_priority if self._is_for_spare_slots else None
+        least = self._settings.spare_priority if self._berth.is_for_spare_slots else None
         claims = self._order.claims(wanted, self._tasks(), self._rooms(), min_priority=least)
         if not claims:
             self.is_empty = self._is_all()
@@ -121,15 +133,13 @@ class Claiming:
         if self._allowance and self._allowance.is_limited:
             self._allowance.answered(is_full=brought >= wanted or not self._order.searched_all)
 
-    def begins(self, job: StoredJob) -> None:
-        """A job is here that was claimed."""
-        self.busy += 1
-        self._by_task[job.task] += 1
+    def begins(self, run: Run) -> bool:
+        """A job is here that was claimed. False: others have taken its place meanwhile, and it must be handed back."""
+        return self._berths.begins(self._berth, run)
 
-    def ends(self, job: StoredJob) -> None:
+    def ends(self, run: Run) -> None:
         """It is not any more."""
-        self.busy -= 1
-        self._by_task[job.task] -= 1
+        self._berths.ends(self._berth, run)
 
     def is_urgent(self, job: StoredJob) -> bool:
         """Whether it may run in a spare slot."""
@@ -137,21 +147,21 @@ class Claiming:
 
     def is_quick(self, task: str) -> bool:
         """Whether runs of the task are known to end within the time for which jobs are taken ahead."""
-        seconds = self.pace.of(task)
-        return seconds is not None and seconds <= self._settings.prefetch
+        return self._berths.is_quick(task)
 
-    def too_far(self, runs: Iterable[Run]) -> set[Run]:
-        """Which of the runs, in the order in which they begin, will not begin in the time for which jobs are taken."""
+    def too_far(self) -> set[Run]:
+        """Which of the runs that are here will not begin in the time for which jobs are taken."""
         far: set[Run] = set()
-        slots, before, seconds = self.slots, 0, 0.0
-        for run in runs:
-            waits = before >= self.slots + (self._settings.spare if self.is_urgent(run.job) else 0)
+        slots = most = self._berths.slots
+        before, seconds = 0, 0.0
+        for run in self._berths.runs():
+            waits = before >= most + (self._settings.spare if self.is_urgent(run.job) else 0)
             if waits and (slots <= 0 or seconds / slots > self._settings.prefetch):
                 far.add(run)
                 continue
             before += 1
             if self.is_quick(run.job.task):
-                seconds += self.pace.of(run.job.task) or 0.0
+                seconds += self._berths.pace.of(run.job.task) or 0.0
             else:
                 slots -= 1
         return far
@@ -159,24 +169,16 @@ class Claiming:
     def _is_all(self) -> bool:
         """Whether what was asked for is all that there may be to claim."""
         is_exhausted = self._allowance is not None and self._allowance.is_exhausted
-        return self._order.searched_all and not (is_exhausted or self._is_for_spare_slots)
+        return self._order.searched_all and not (is_exhausted or self._berth.is_for_spare_slots)
 
     def _rooms(self) -> Rooms:
         rooms = self._allowance.rooms() if self._allowance else UNLIMITED
         if not self._settings.limits:
             return rooms
         tasks = dict(rooms.tasks)
-        for task in self._settings.limits:
-            tasks[task] = min(self._room(task), tasks.get(task, self._settings.batch))
+        for task, room in self._berths.rooms(self._berth).items():
+            tasks[task] = min(room, tasks.get(task, self._settings.batch))
         return Rooms(rooms.queues, tasks)
-
-    def _room(self, task: str) -> int:
-        """How many more jobs of the task may be here."""
-        return max(0, self._settings.limits.get(task, self._settings.batch) - self._by_task[task])
-
-    def _quick_slots(self) -> int:
-        slow = sum(number for task, number in self._by_task.items() if number and not self.is_quick(task))
-        return max(0, self.slots - slow)
 
     def _patience(self) -> float:
         """Seconds by which a claim is put off, so that many idle workers do not all ask for the same job at once."""

@@ -7,9 +7,9 @@ from collections.abc import Callable, Mapping
 from typing import Any, Final, Protocol
 
 from longshore.errors import InvalidValue
-from longshore.worker.courier import Courier
 from longshore.worker.performing import Stopped
 from longshore.worker.runs import Run
+from longshore.worker.team import Team
 
 MOST_SLOTS: Final = 10_000
 _SIGNALS: Final = ("INT", "TERM", "KILL", "USR1", "USR2")
@@ -25,8 +25,8 @@ class Signalled(Protocol):
 class Controls:
     """The built-in commands, by name."""
 
-    def __init__(self, courier: Courier) -> None:
-        self._courier = courier
+    def __init__(self, team: Team) -> None:
+        self._team = team
         self.commands: Mapping[str, Callable[..., Any]] = {
             "pause": self._pause,
             "resume": self._resume,
@@ -36,15 +36,15 @@ class Controls:
         }
 
     def _pause(self) -> None:
-        self._courier.pause()
+        self._team.pause()
 
     def _resume(self) -> None:
-        self._courier.resume()
+        self._team.resume()
 
     def _scale(self, slots: Any) -> None:
         if not isinstance(slots, int) or not 0 <= slots <= MOST_SLOTS:
             raise InvalidValue(f"slots must be a number from 0 to {MOST_SLOTS:,}; it is {slots!r}")
-        self._courier.scale(slots)
+        self._team.scale(slots)
 
     def _stop(self, identity: str) -> None:
         self._run_of(identity).interrupt(Stopped)
@@ -63,7 +63,7 @@ class Controls:
             raise InvalidValue(f"the process of {identity} has not begun, or is over")
 
     def _run_of(self, identity: str) -> Run:
-        run = self._courier.run_of(identity)
+        run = self._team.run_of(identity)
         if run is None:
             raise InvalidValue(f"job {identity} does not run here any more")
         return run

@@ -7,24 +7,23 @@ import time
 from collections.abc import Callable
 from typing import Final
 
-from longshore.contract import Answer, Change, Claim, Claimed, StoredJob
+from longshore.contract import Answer, Change, Claim, Claimed
 from longshore.errors import StoreError
 from longshore.guard import Guard
 from longshore.holders import Lease
 from longshore.states import RELEASE, move
+from longshore.worker.bell import Bell
 from longshore.worker.claiming import Claiming
 from longshore.worker.claims.allowance import Allowance
-from longshore.worker.course import Course
 from longshore.worker.deadlines import Deadlines
 from longshore.worker.ledger import UNFIT, Ledger
 from longshore.worker.outage import FIRST_PAUSE, Outage
 from longshore.worker.performing import Interrupted
-from longshore.worker.reactions import Reactions
-from longshore.worker.runs import Run
+from longshore.worker.runs import Run, Side
 from longshore.worker.settings import WorkerSettings
-from longshore.worker.suspects import Suspects
+from longshore.worker.suspects import is_suspect
 from longshore.worker.tally import Tally
-from longshore.worker.term import Term
+from longshore.worker.team import Team
 from longshore.worker.told import Told
 
 _log = logging.getLogger("longshore.worker")
@@ -37,45 +36,50 @@ class Courier(Told):
     Everything here runs in the courier's own thread; what others tell it is in `Told`.
 
     Args:
-        tasks: gives the names of the tasks that it claims jobs of.
-        make_run: makes a run of a job that was claimed at a moment.
-        without_outcome: gives the change that settles a run which was interrupted for a reason.
-        reactions: is told what became of runs, and whether there is something to do.
+        side: what makes runs of jobs, and performs them.
+        rules: the store that limits and pauses are in.
+        team: what it shares with the couriers of other stores.
     """
 
     def __init__(
         self,
+        side: Side,
         store: Guard,
+        rules: Guard,
         lease: Lease,
         settings: WorkerSettings,
-        tasks: Callable[[], frozenset[str]],
-        make_run: Callable[[StoredJob, float], Run],
-        without_outcome: Callable[[StoredJob, type[Interrupted] | None], Change],
-        reactions: Reactions,
+        team: Team,
         *,
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
-        allowance = Allowance(store, lease, settings, tasks, monotonic=monotonic)
-        super().__init__(Claiming(settings, tasks, allowance), allowance, Course(settings.grace, monotonic))
+        bell = Bell()
+        allowance = Allowance(rules, lease, settings, lambda: side.tasks, monotonic=monotonic)
+        claiming = Claiming(settings, lambda: side.tasks, team.berths, allowance=allowance, tell=bell.ring)
+        super().__init__(bell, claiming, allowance)
+        self._side = side
         self._store = store
         self._lease = lease
         self._settings = settings
-        self._make_run = make_run
-        self._without_outcome = without_outcome
+        self._team = team
+        self._course = team.course
+        self._suspects = team.suspects
         self._monotonic = monotonic
-        self._outage = Outage(self._bell)
-        self._reactions = reactions
-        self._reactions.caught_up = self.hint
-        self._ledger = Ledger(store, [f"queue:{queue}" for queue in settings.queues], reactions.settled)
+        self._outage = Outage(bell)
+        self._ledger = Ledger(store, [f"queue:{queue}" for queue in settings.queues], team.reactions.settled)
         self._deadlines = Deadlines(settings.grace)
-        self._suspects = Suspects()
-        self._term = Term(settings, monotonic=monotonic)
         self._unsure = False
+        self._events = self._looked = 0
+        team.join(self)
 
     @property
     def tally(self) -> Tally:
         """What was done so far."""
         return self._ledger.tally
+
+    @property
+    def has_jobs(self) -> bool:
+        """Whether there are any here."""
+        return bool(self._ledger.known)
 
     def run_of(self, identity: str) -> Run | None:
         """The run of a job that is here."""
@@ -83,34 +87,51 @@ class Courier(Told):
 
     def run(self) -> None:
         """Works until it is drained, or for as long as it was told to."""
-        while not self._is_done():
-            self._bell.silence()
-            if self._ensure_lease() and self._ensure_certainty():
-                self._turn()
-                self._reactions.turned(has_jobs=bool(self._ledger.known), is_empty=self.claiming.is_empty)
-        self._hand_back_the_rest()
+        try:
+            while not self._is_done():
+                self._bell.silence()
+                if self._ensure_lease() and self._ensure_certainty():
+                    self._turn()
+                    self._team.turned()
+            self._hand_back_the_rest()
+        finally:
+            self.leave()
+
+    def leave(self) -> None:
+        """Works no more, or has never begun to."""
+        self.claiming.leave()
+        self._team.leave(self, self._monotonic())
 
     def _is_done(self) -> bool:
-        is_idle = self._ledger.is_settled() and not self._outcomes and self._reactions.is_done
+        is_idle = self._ledger.is_settled() and not self._outcomes and self._team.reactions.is_done
         if not is_idle:
-            self._term.worked()
-        if self.course.is_draining:
-            return is_idle or self.course.is_over(grace=1.0)
-        now = self._monotonic()
-        if is_idle and self.claiming.is_empty and now >= self._term.idle_end():
+            self._team.term.worked()
+        if self._course.is_draining:
+            return is_idle or self._course.is_over(grace=1.0)
+        now, muster = self._monotonic(), self._team.muster
+        if is_idle and self._outage.is_on:
+            return muster.leave(self, now)
+        has_found_nothing = is_idle and self.claiming.is_empty and not self._suspects.awaits(now)
+        if muster.is_over(self, now, self._looked if has_found_nothing else None):
             return True
-        is_empty = self.claiming.is_empty and not self._reactions.may_have_enqueued
-        return is_idle and self.course.until_empty and is_empty and not self._suspects.awaits(now)
+        if has_found_nothing and self._course.until_empty and self._looked != muster.events:
+            self.claiming.again()
+        return False
 
     def _turn(self) -> None:
         self._collect()
         self._hand_back()
         self._stop_the_late()
-        wanted = self._wanted()
-        claims = self._claims(wanted)
-        if claims or self._ledger.undelivered:
-            self._trip(claims, wanted)
-        elif not self._ledger.follower.is_done():
+        is_due = self.claiming.due_at(self._monotonic()) <= self._monotonic() or bool(self._ledger.undelivered)
+        wanted = self._wanted(is_due=is_due)
+        try:
+            claims = self._claims(wanted, is_due=is_due)
+            if claims or self._ledger.undelivered:
+                self._trip(claims, wanted)
+                return
+        finally:
+            self.claiming.gave_back()
+        if not self._ledger.follower.is_done():
             self._follow()
         elif not (self._outcomes or self._is_done()):  # The last outcome may have been one of a run that was void.
             self._bell.wait(self._time_to_sleep(wanted))
@@ -120,7 +141,7 @@ class Courier(Told):
             return True
         self._cut_off()
         try:
-            if self._lease.is_lost() and not self.course.is_draining:
+            if self._lease.is_lost() and not self._course.is_draining:
                 self._ledger.hand_back_all(self._lease.holder)
                 self._lease.begin(self._store)
                 self.allowance.rules_changed()
@@ -171,61 +192,61 @@ class Courier(Told):
     def _read_rules(self) -> None:
         concerned = self.allowance.read_rules()
         if concerned is not None:  # Nothing of theirs begins before it is claimed anew.
-            self._release(self.slots.take_back(concerned))
+            self._release(self._taken_back(concerned))
             self.allowance.count(self._ledger.on())
             self.claiming.again()
 
     def _collect(self) -> None:
         while self._outcomes:
             run, change, seconds = self._outcomes.popleft()
+            self._team.muster.stirred()
+            self._team.berths.took(run.job.task, seconds)
             self._left(run)
-            self._term.ran()
-            self.claiming.pace.took(run.job.task, seconds)
             if self._ledger.holds(run):
-                self._ledger.undelivered[run.job.id] = change or self._change_without_outcome(run)
+                self._ledger.undelivered[run.job.id] = change or self._side.without_outcome(run)
             # Only after a run: one whose process begins with more than it may have still does some work.
-            if (reason := self._term.reason_to_retire()) is not None:
+            if (reason := self._team.term.reason_to_retire()) is not None:
                 self._retire(reason)
 
     def _left(self, run: Run) -> None:
         """A run is over, or was taken back before it began."""
-        self.claiming.ends(run.job)
+        self.claiming.ends(run)
         self.allowance.ends(run)
         self._deadlines.remove(run)
         self._suspects.ends(run)
 
-    def _change_without_outcome(self, run: Run) -> Change:
-        return self._without_outcome(run.job, run.reason)
-
     def _retire(self, reason: str) -> None:
         """Takes nothing more, hands back what has not begun, and ends when the rest has, whenever that is."""
-        if self.course.retired is None:
+        if self._course.retired is None:
             _log.warning("%s ends to be replaced: %s", self._lease.holder, reason)
-            self.course.retire(reason)
+            self._team.retire(reason)
 
     def _stop_the_late(self) -> None:
         for run in self._deadlines.stuck(self._monotonic()):
             if self._ledger.holds(run):
-                self._ledger.undelivered[run.job.id] = self._change_without_outcome(run)
+                self._ledger.undelivered[run.job.id] = self._side.without_outcome(run)
             self._retire(f"a run of {run.job.task} goes on after its time")
 
     def _hand_back(self) -> None:
-        if not self.course.takes_jobs:
+        if not self._course.takes_jobs:
             back = self._not_begun()
-            if self.course.is_over():
+            if self._course.is_over():
                 self._interrupt_all()
-        elif self.slots.waiting():
+        elif self._team.slots.waiting():
             since = self._monotonic() - self._settings.hold
-            back = self.slots.take_back(lambda run: run.taken < since)
+            back = self._taken_back(lambda run: run.taken < since)
             if back:
-                self.claiming.pace.stalled()
+                self._team.berths.pace.stalled()
         else:
             return
         self._release(back)
 
     def _not_begun(self) -> list[Run]:
-        suspect = self._suspects.released()
-        return [*self.slots.take_back(), *([suspect] if suspect else [])]
+        suspect = self._suspects.released(self._side)
+        return [*self._taken_back(), *([suspect] if suspect else [])]
+
+    def _taken_back(self, choose: Callable[[Run], bool] = lambda run: True) -> list[Run]:
+        return self._team.slots.take_back(lambda run: run.side is self._side and choose(run))
 
     def _release(self, runs: list[Run]) -> None:
         for run in runs:
@@ -238,7 +259,7 @@ class Courier(Told):
         self._collect()
         for run in self._ledger.known.values():
             run.interrupt(Interrupted)
-            self._ledger.undelivered.setdefault(run.job.id, self._change_without_outcome(run))
+            self._ledger.undelivered.setdefault(run.job.id, self._side.without_outcome(run))
         if self._ledger.undelivered and self._lease.is_valid():
             try:
                 self._ledger.deliver_again()
@@ -247,39 +268,47 @@ class Courier(Told):
                 _log.warning("%d jobs of %s wait for a rescue: %s", len(self._ledger.known), self._lease.holder, error)
 
     def _interrupt_all(self) -> None:
-        late = self.course.is_over(grace=0.5)
+        late = self._course.is_over(grace=0.5)
         for identity, run in self._ledger.known.items():
             run.interrupt(Interrupted)
             if late and identity not in self._ledger.undelivered:
-                self._ledger.undelivered[identity] = self._change_without_outcome(run)
+                self._ledger.undelivered[identity] = self._side.without_outcome(run)
 
-    def _wanted(self) -> int:
+    def _wanted(self, *, is_due: bool) -> int:
+        """How many jobs there is room for; if a claim is due, that room is taken for it."""
         now = self._monotonic()
-        if not self.course.takes_jobs or self._reactions.is_behind or now < self._suspects.watched_until(now):
+        is_behind = self._team.reactions.is_behind
+        if not self._course.takes_jobs or is_behind or now < self._suspects.watched_until(now):
             return 0
-        wanted = self.claiming.wanted(self.slots.spare_room())
-        left = self._term.left(self.claiming.busy)
-        return wanted if left is None else min(wanted, left)
+        return self.claiming.ask(self._team.slots.spare_room()) if is_due else self.claiming.wanted()
 
-    def _claims(self, wanted: int) -> list[Claim]:
+    def _claims(self, wanted: int, *, is_due: bool) -> list[Claim]:
         """What is asked for now, once the tokens for it are taken."""
         now = self._monotonic()
-        is_due = wanted > 0 and (self.claiming.due_at(now) <= now or bool(self._ledger.undelivered))
+        is_due = is_due and wanted > 0
         if self.allowance.is_limited and (is_due or self.allowance.tidy_at() <= now):
             try:
                 self.allowance.step(wanted, self.claiming.free(wanted), is_claiming=is_due)
             except StoreError as error:
                 self._outage.sit_out(error)
                 return []
-        return self.claiming.claims(wanted, now) if is_due else []
+        if not is_due:
+            return []
+        self._events = self._team.muster.events
+        claims = self.claiming.claims(wanted, now)
+        if not claims:
+            self._looked = self._events
+        return claims
 
     def _time_to_sleep(self, wanted: int) -> float:
         now = self._monotonic()
-        ends = [now + self._settings.heartbeat, self._deadlines.next(now), self._term.idle_end(), self.course.next(now)]
-        ends.append(self.allowance.tidy_at())
+        ends = [now + self._settings.heartbeat, self._deadlines.next(now), self._course.next(now)]
+        ends += [self.allowance.tidy_at(), self.claiming.ask_again_at()]
+        if (idle_end := self._team.term.idle_end()) > now:  # Else others are not idle, and say when they are.
+            ends.append(idle_end)
         if wanted > 0:
             ends.append(self.claiming.due_at(now))
-        if self.slots.waiting():
+        if self._team.slots.waiting():
             ends.append(now + self._settings.hold / 2)
         if (watched := self._suspects.watched_until(now)) > now:
             ends.append(watched)
@@ -287,7 +316,6 @@ class Courier(Told):
 
     def _trip(self, claims: list[Claim], wanted: int) -> None:
         changes = list(self._ledger.undelivered.values())
-        self._reactions.may_have_enqueued &= not claims
         try:
             answers, claimed = self._exchange(changes, claims, wanted)
         except StoreError as error:
@@ -305,10 +333,11 @@ class Courier(Told):
         self._outage.is_over()
         self._ledger.settle(answers)
         if claims:
+            self._looked = self._events
             self._take(claimed, wanted)
         self._follow()
-        if not self._ledger.undelivered and (suspect := self._suspects.released()):
-            self.slots.put(suspect)
+        if not self._ledger.undelivered and (suspect := self._suspects.released(self._side)):
+            self._team.slots.put(suspect)
 
     def _follow(self) -> None:
         """One step of what follows from the ends; what it gives to queues of this worker is claimed at once."""
@@ -323,7 +352,7 @@ class Courier(Told):
             return
         # Upkeep may have released, before this looked, what the last claim could not see: who is to end when nothing is
         # due looks once more.
-        if self.course.until_empty or not follower.queues.isdisjoint(self._settings.queues):
+        if self._course.until_empty or not follower.queues.isdisjoint(self._settings.queues):
             self.claiming.again()
         follower.queues.clear()
 
@@ -339,23 +368,27 @@ class Courier(Told):
         now = self._monotonic()
         self.claiming.answered(claimed, now)
         self._ledger.follower.meet(claimed.expired)
-        taken: list[Run] = []
-        for job in claimed.jobs:
-            if self._suspects.refuses(job):
-                self._ledger.undelivered[job.id] = self._suspects.put_off(job, now)
-            elif not self._suspects.takes(run := self._known(self._make_run(job, now))):
-                taken.append(run)
+        taken = [run for run in (self._side.run_of(job, now) for job in claimed.jobs) if self._known(run, now)]
+        self.claiming.gave_back(claimed.jobs)
         self.claiming.placed(wanted, len(claimed.jobs))
-        self.slots.put(*taken)
-        if self.slots.waiting() and not all(self.claiming.is_quick(job.task) for job in claimed.jobs):
-            far = self.claiming.too_far(self._ledger.on())
-            self._release(self.slots.take_back(far.__contains__) if far else [])
+        self._team.slots.put(*taken)
+        if self._team.slots.waiting() and not all(self.claiming.is_quick(job.task) for job in claimed.jobs):
+            far = self.claiming.too_far()
+            self._release(self._taken_back(far.__contains__) if far else [])
 
-    def _known(self, run: Run) -> Run:
-        if earlier := self._ledger.known.get(run.job.id):
+    def _known(self, run: Run, now: float) -> bool:
+        """Takes a run in; tells whether it may be lined up now."""
+        job, is_suspected = run.job, is_suspect(run.job)
+        if is_suspected and not self._suspects.hold(run):
+            self._ledger.undelivered[job.id] = self._suspects.put_off(job, now)
+            return False
+        if not self.claiming.begins(run):
+            self._suspects.ends(run)
+            self._ledger.hand_back(job)
+            return False
+        if earlier := self._ledger.known.get(job.id):
             earlier.interrupt(Interrupted)  # Somebody retried the job while it ran here.
         self._ledger.take(run)
-        self.claiming.begins(run.job)
         self.allowance.begins(run)
         self._deadlines.add(run)
-        return run
+        return not is_suspected

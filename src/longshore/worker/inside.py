@@ -41,7 +41,9 @@ class Orders(Struct, frozen=True):
     url: str | None = None
     memory: float | None = None
     old_url: str | None = None
-    """The store that the application moves from, if the job is there."""
+    """The store that the application moves from."""
+    side: int | None = None
+    """At which of the application's stores the job is; None: there is one."""
 
 
 class Answer(Struct, frozen=True):
@@ -77,7 +79,7 @@ def _performed(orders: Orders, pipe: Connection, over: Callable[[], None]) -> An
         app.use(orders.url, moving_from=orders.old_url)
     pipe.send_bytes(BEGUN)
     try:
-        return Answer(perform(app.beside if orders.old_url is not None else app, orders.job, over))
+        return Answer(perform(app if orders.side is None else app.sides[orders.side], orders.job, over))
     finally:
         app.close()
 

@@ -4,29 +4,28 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from functools import partial
 from typing import TYPE_CHECKING
 
-from longshore.contract import Change, StoredJob
+from longshore.contract import Change
 from longshore.worker.performing import Interrupted
-from longshore.worker.runs import Report, Run
+from longshore.worker.runs import Run
 
 if TYPE_CHECKING:
     import asyncio
 
 _log = logging.getLogger("longshore.worker")
 
-InterruptedBy = Callable[[], type[Interrupted] | None]
-PerformAsync = Callable[[StoredJob, InterruptedBy], Awaitable[Change]]
+Report = Callable[[Run, Change | None, float], None]
+"""Is told that a run has ended."""
 
 
 class Loop(threading.Thread):
     """One event loop for all runs of ``async def`` tasks. Nothing of asyncio is imported before there is one."""
 
-    def __init__(self, perform: PerformAsync, ended: Report) -> None:
+    def __init__(self, ended: Report) -> None:
         super().__init__(name="longshore-loop", daemon=True)
-        self._perform = perform
         self._ended = ended
         self._loop: asyncio.AbstractEventLoop
         self._runs: dict[Run, asyncio.Task[Change | None]] = {}
@@ -75,7 +74,7 @@ class Loop(threading.Thread):
 
     async def _performed(self, run: Run) -> Change | None:
         # The loop may have been busy since it was told to begin.
-        return await self._perform(run.job, lambda: run.reason) if run.reason is None else None
+        return await run.side.perform_async(run) if run.reason is None else None
 
     def _cancel(self, run: Run) -> None:
         if run in self._runs:

@@ -30,3 +30,8 @@ class Outage:
     def is_over(self) -> None:
         """The store has answered."""
         self._pause = 0.0
+
+    @property
+    def is_on(self) -> bool:
+        """Whether the store has not answered lately."""
+        return self._pause > 0

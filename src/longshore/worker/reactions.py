@@ -62,19 +62,19 @@ def _hooks_of(app: Application, job: StoredJob, change: Change) -> Sequence[Hook
 class Reactions:
     """The thread of a worker in which they run; it begins when the first is called.
 
-    Attributes:
-        caught_up: is called when all were called, and when the worker need not wait any more.
-        may_have_enqueued: a hook was called; to be cleared before a claim, which then sees what that has enqueued.
-
     Args:
         worker: what hooks of idle and busy are told.
+        stirred: is called when one was called, which may have enqueued something.
+        caught_up: is called when all were called, and when the worker need not wait any more.
     """
 
-    def __init__(self, app: Application, worker: Any) -> None:
-        self.caught_up: Callable[[], None] = lambda: None
-        self.may_have_enqueued = False
+    def __init__(
+        self, app: Application, worker: Any, *, stirred: Callable[[], None], caught_up: Callable[[], None]
+    ) -> None:
         self._app = app
         self._worker = worker
+        self._stirred = stirred
+        self._caught_up = caught_up
         self._line: SimpleQueue[tuple[Sequence[Callable[[Any], Any]], Callable[[], object]] | None] = SimpleQueue()
         self._lock = threading.Lock()
         self._behind = 0
@@ -117,9 +117,9 @@ class Reactions:
     def _put(self, hooks: Sequence[Callable[[Any], Any]], event: Callable[[], object]) -> None:
         with self._lock:
             self._behind += 1
-        if self._thread is None:
-            self._thread = threading.Thread(target=self._run, name="longshore-reactions", daemon=True)
-            self._thread.start()
+            if self._thread is None:
+                self._thread = threading.Thread(target=self._run, name="longshore-reactions", daemon=True)
+                self._thread.start()
         self._line.put((hooks, event))
 
     def _run(self) -> None:
@@ -134,12 +134,12 @@ class Reactions:
                 self._called()
 
     def _called(self) -> None:
-        self.may_have_enqueued = True
+        self._stirred()
         with self._lock:
             self._behind -= 1
             has_caught_up = self._behind in (0, MOST_BEHIND - 1)
         if has_caught_up:
-            self.caught_up()
+            self._caught_up()
 
 
 class _Loop:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Awaitable, Callable
 from typing import Protocol
 
 from longshore.contract import Change, StoredJob
@@ -16,11 +17,32 @@ class Place(Protocol):
         """Raises ``reason`` inside the run, if it is still on."""
 
 
-class Report(Protocol):
-    """Who is told that a run has ended."""
+class Side(Protocol):
+    """The side of a worker that a run is of: it knows how its job is performed, and is told when it has ended."""
 
-    def __call__(self, run: Run, change: Change | None, seconds: float, /) -> None:
-        """``change`` settles it; None if it was interrupted without one. It was on for so many seconds."""
+    @property
+    def tasks(self) -> frozenset[str]:
+        """The names of the tasks whose jobs it takes."""
+
+    def run_of(self, job: StoredJob, taken: float) -> Run:
+        """A run of a job that was claimed at a moment."""
+
+    def perform(self, run: Run, over: Callable[[], None]) -> Change:
+        """Runs the job in this thread, and calls ``over`` as soon as the task has ended: nothing may interrupt what
+        then follows."""
+
+    def perform_async(self, run: Run) -> Awaitable[Change]:
+        """Runs the job on this event loop."""
+
+    def perform_apart(self, run: Run) -> Change | None:
+        """Runs the job in a process of its own."""
+
+    def without_outcome(self, run: Run) -> Change:
+        """The change that settles a run which was interrupted, and has no outcome."""
+
+    def report(self, run: Run, change: Change | None, seconds: float, /) -> None:
+        """A run has ended: ``change`` settles it; None if it was interrupted without one. It was on for so many
+        seconds."""
 
 
 class Run:
@@ -30,12 +52,13 @@ class Run:
     is how many seconds it may be on.
     """
 
-    __slots__ = ("apart", "began", "job", "on_loop", "place", "reason", "taken", "timeout")
+    __slots__ = ("apart", "began", "job", "on_loop", "place", "reason", "side", "taken", "timeout")
 
     def __init__(
         self,
         job: StoredJob,
         taken: float,
+        side: Side,
         *,
         on_loop: bool = False,
         apart: bool = False,
@@ -43,6 +66,7 @@ class Run:
     ) -> None:
         self.job = job
         self.taken = taken
+        self.side = side
         self.on_loop = on_loop
         self.apart = apart
         self.timeout = timeout

@@ -34,6 +34,7 @@ class WorkerSettings(Struct, frozen=True, kw_only=True):
         idle_timeout: it ends when there was nothing to do for so long; None: never.
         max_jobs: its process is replaced after so many; None: never.
         max_memory: its process is replaced when it takes so many megabytes; None: never.
+        retry_seconds: how often one of several stores is tried again that was away when the worker began.
         release: which release of the application runs, shown to operators.
         keep_succeeded: how long succeeded jobs are kept.
         keep_ended: how long other ended jobs are kept.
@@ -58,6 +59,7 @@ class WorkerSettings(Struct, frozen=True, kw_only=True):
     idle_timeout: float | None = None
     max_jobs: int | None = None
     max_memory: float | None = None
+    retry_seconds: float = 30.0
     release: str = ""
     keep_succeeded: float = 7 * 86_400.0
     keep_ended: float = 30 * 86_400.0

@@ -7,35 +7,20 @@ import threading
 from collections.abc import Callable
 from queue import SimpleQueue
 
-from msgspec import Struct
-
-from longshore.contract import Change, StoredJob
+from longshore.contract import Change
 from longshore.worker.line import Line
-from longshore.worker.loop import Loop, PerformAsync
+from longshore.worker.loop import Loop
 from longshore.worker.performing import Interrupted
-from longshore.worker.runs import Report, Run
-
-Perform = Callable[[StoredJob, Callable[[], None]], Change]
-"""Runs a job, and calls what it is given as soon as the task has ended: nothing may interrupt what then follows."""
-
-
-class Ways(Struct, frozen=True):
-    """How runs are performed: in a slot's thread, on the event loop, in a process of their own."""
-
-    in_thread: Perform
-    on_loop: PerformAsync
-    apart: Callable[[Run], Change | None]
+from longshore.worker.runs import Run
 
 
 class SlotThread(threading.Thread):
     """One thread, running one job at a time."""
 
-    def __init__(self, number: int, following: Callable[[SlotThread], Run | None], ways: Ways, report: Report) -> None:
+    def __init__(self, number: int, following: Callable[[SlotThread], Run | None]) -> None:
         super().__init__(name=f"longshore-slot-{number}", daemon=True)
         self.was_on = False
         self._following = following
-        self._ways = ways
-        self._report = report
         self._guard = threading.Lock()
         self._current: Run | None = None
 
@@ -43,7 +28,7 @@ class SlotThread(threading.Thread):
         """Takes runs until it is given None."""
         while (run := self._following(self)) is not None:
             change = self._perform_interruptibly(run)
-            self._report(run, change, run.seconds())
+            run.side.report(run, change, run.seconds())
 
     def interrupt(self, run: Run, reason: type[Interrupted]) -> None:
         """Raises ``reason`` inside the run, if it is still on."""
@@ -53,7 +38,7 @@ class SlotThread(threading.Thread):
 
     def _perform_interruptibly(self, run: Run) -> Change | None:
         if run.apart:
-            return self._ways.apart(run)
+            return run.side.perform_apart(run)
         # The exception arrives, once, anywhere before `_task_has_ended`, so perhaps just before the task begins: then
         # there is no change, and the courier hands the job back.
         try:
@@ -62,7 +47,7 @@ class SlotThread(threading.Thread):
                     return None
                 self._current = run
             try:
-                return self._ways.in_thread(run.job, self._task_has_ended)
+                return run.side.perform(run, self._task_has_ended)
             finally:
                 self._task_has_ended()
         except Interrupted:
@@ -78,7 +63,7 @@ class SlotThread(threading.Thread):
 
 
 class Slots:
-    """A number of slots behind one line of runs.
+    """A number of slots behind one line of runs, whatever side they are of.
 
     Threads begin when they are first needed, and so does the event loop: who runs ``async def`` tasks alone has no
     threads but that of the loop, and who runs none has no loop.
@@ -93,16 +78,12 @@ class Slots:
     def __init__(
         self,
         number: int,
-        ways: Ways,
-        report: Report,
         *,
         spare: int = 0,
         is_urgent: Callable[[Run], bool] = lambda run: False,
     ) -> None:
         self.number = number
         self._spare = spare
-        self._ways = ways
-        self._report = report
         self._lock = threading.Lock()
         self._line = Line(spare, is_urgent)
         self._free = number + spare
@@ -164,7 +145,7 @@ class Slots:
             self._bell.put(None)
         elif len(self._threads) < self.number + self._spare:
             self._is_rousing = True
-            thread = SlotThread(len(self._threads), self._following, self._ways, self._report)
+            thread = SlotThread(len(self._threads), self._following)
             self._threads.append(thread)
             thread.start()
 
@@ -199,7 +180,7 @@ class Slots:
 
     def _begin_on_loop(self, run: Run) -> None:
         if self._loop is None:
-            self._loop = Loop(self._ways.on_loop, self._ended_on_loop)
+            self._loop = Loop(self._ended_on_loop)
             self._loop.start()
         self._loop.begin(run)
 
@@ -207,4 +188,4 @@ class Slots:
         with self._lock:
             self._free += 1
             self._advance()
-        self._report(run, change, seconds)
+        run.side.report(run, change, seconds)

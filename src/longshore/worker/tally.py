@@ -29,6 +29,13 @@ class Tally:
         else:
             self.failed += 1
 
+    def __add__(self, other: Tally) -> Tally:
+        """Both together, as they are now."""
+        both = Tally()
+        for name, number in vars(other).items():
+            setattr(both, name, getattr(self, name) + number)
+        return both
+
     def __repr__(self) -> str:
         return f"<Tally {', '.join(f'{name}={value}' for name, value in vars(self).items())}>"
 

@@ -5,27 +5,25 @@ from __future__ import annotations
 from collections import deque
 
 from longshore.contract import Change
-from longshore.holders import Doing
 from longshore.worker.bell import Bell
 from longshore.worker.claiming import Claiming
 from longshore.worker.claims.allowance import Allowance
-from longshore.worker.course import Course
 from longshore.worker.runs import Run
-from longshore.worker.slots import Slots
 
 
 class Told:
     """Notes what it is told, by any thread, and wakes the thread that will act on it."""
 
-    slots: Slots
-
-    def __init__(self, claiming: Claiming, allowance: Allowance, course: Course) -> None:
+    def __init__(self, bell: Bell, claiming: Claiming, allowance: Allowance) -> None:
         self.claiming = claiming
         self.allowance = allowance
-        self.course = course
-        self._bell = Bell()
+        self._bell = bell
         self._outcomes: deque[tuple[Run, Change | None, float]] = deque()
         self._look_at_held = False
+
+    def ring(self) -> None:
+        """Something has changed that concerns the whole worker."""
+        self._bell.ring()
 
     def hint(self) -> None:
         """There may be something to claim."""
@@ -49,28 +47,3 @@ class Told:
         if self.allowance.is_exhausted:
             self.claiming.hint()
         self._bell.ring()
-
-    def drain(self, seconds: float) -> None:
-        """Claim nothing more, hand back what has not begun, and let the rest run for so long."""
-        self.course.drain(seconds)
-        self._bell.ring()
-
-    def doing(self) -> Doing:
-        """What it does, and how many jobs are here."""
-        return Doing(self.course.status, self.claiming.slots, self.claiming.busy)
-
-    def pause(self) -> None:
-        """Claim nothing more and hand back what has not begun, until told to resume."""
-        self.course.is_paused = True
-        self._bell.ring()
-
-    def resume(self) -> None:
-        """Go on claiming."""
-        self.course.is_paused = False
-        self.hint()
-
-    def scale(self, slots: int) -> None:
-        """Run so many jobs at a time from now on."""
-        self.claiming.slots = slots
-        self.slots.resize(slots)
-        self.hint()

@@ -1,40 +1,26 @@
-"""A worker: its courier, its slots, its heartbeat and its ear, started and stopped together."""
+"""A worker: what it has at each of its stores, started and stopped together."""
 
 from __future__ import annotations
 
 import logging
 import threading
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
-from functools import partial
 from queue import SimpleQueue
-from typing import TYPE_CHECKING, Self
+from typing import Self
 
 from longshore.application import Application
-from longshore.contract import Change, StoredJob
 from longshore.errors import StoreError
 from longshore.guard import Guard
-from longshore.holders import Doing, Lease, worker_topic
 from longshore.hooks.calling import ask, finish, tell
-from longshore.limits.pauses import RULES_TOPIC
-from longshore.limits.stored import TOKENS_TOPIC, declare_limit
+from longshore.limits.stored import declare_limit
 from longshore.schedules import write_declared
-from longshore.schedules.stored import TOPIC as SCHEDULES_TOPIC
-from longshore.worker.controls import Controls
-from longshore.worker.courier import Courier
-from longshore.worker.ear import Ear
-from longshore.worker.heartbeat import Heartbeat
-from longshore.worker.inbox import Inbox
-from longshore.worker.performing import perform, perform_async, without_outcome
-from longshore.worker.reactions import Reactions
 from longshore.worker.rota import Rota
-from longshore.worker.runs import Run
 from longshore.worker.settings import WorkerSettings
-from longshore.worker.slots import Slots, Ways
+from longshore.worker.station import Station
 from longshore.worker.tally import Tally
-
-if TYPE_CHECKING:
-    from longshore.worker.apart import Apart
+from longshore.worker.team import Team
 
 _log = logging.getLogger("longshore.worker")
 
@@ -52,26 +38,14 @@ class Worker:
     ) -> None:
         self._app = app
         self._settings = settings
-        self._lease = Lease(
-            settings.lease,
-            queues=settings.queues,
-            tasks=lambda: app.tasks,
-            release=settings.release,
-            doing=self._doing,
-            has_inbox=True,
-            announce=announce,
-        )
-        self._apart: Apart | None = None
-        self._apart_lock = threading.Lock()
+        self._announce = announce
+        self._team = Team(app, settings, self)
+        self._stations: list[Station] = []
         self._thread: threading.Thread | None = None
-        self._courier: Courier | None = None
-        self._until_empty = False
         self._is_stopping = False
         # Not an event, since a signal may interrupt who waits, and its handler wait again (see `Bell`).
         self._ended: SimpleQueue[None] = SimpleQueue()
         self._held = ExitStack()
-        self._reactions = Reactions(app, self)
-        self._beside = Beside(app, settings)
 
     def __enter__(self) -> Self:
         self.start()
@@ -93,28 +67,28 @@ class Worker:
 
     @property
     def holder(self) -> str:
-        """Under which name it holds jobs now."""
-        return self._lease.holder
+        """Under which name it holds jobs now, at the first of its stores."""
+        return self._stations[0].lease.holder if self._stations else ""
 
     @property
     def retired(self) -> str | None:
         """Why it has ended, or is about to, so that a new process takes its place; None if it has not."""
-        return self._courier.course.retired if self._courier else None
+        return self._team.course.retired
 
     @property
     def tally(self) -> Tally:
         """What it has done so far."""
-        return self._courier.tally if self._courier else Tally()
+        return sum((station.courier.tally for station in self._stations if station.courier), Tally())
 
     def start(self, *, until_empty: bool = False) -> None:
         """Begins to work in the background; with ``until_empty`` it ends by itself, as by `run`.
 
         Raises:
-            Unavailable: the store does not answer.
+            Unavailable: the store does not answer; of several, none does.
         """
-        self._until_empty = until_empty
-        store = self._prepare()
-        self._thread = threading.Thread(target=self._work, args=(store,), name="longshore-courier", daemon=True)
+        self._team.course.until_empty = until_empty
+        self._prepare()
+        self._thread = threading.Thread(target=self._work, name="longshore-worker", daemon=True)
         self._thread.start()
 
     def run(self, *, until_empty: bool = False) -> Tally:
@@ -124,20 +98,20 @@ class Worker:
         back, and KeyboardInterrupt raised.
 
         Raises:
-            Unavailable: the store does not answer at the start.
+            Unavailable: the store does not answer at the start; of several, none does.
         """
-        self._until_empty = until_empty
-        store = self._prepare()
+        self._team.course.until_empty = until_empty
+        self._prepare()
         errors: list[BaseException] = []
 
         def work() -> None:
             try:
-                self._work(store)
+                self._work()
             except BaseException as error:  # noqa: BLE001 - it is raised below, in the thread of who called
                 errors.append(error)
 
         # Not in this thread: an exception from a signal could come anywhere, also between taking jobs and noting it.
-        threading.Thread(target=work, name="longshore-courier", daemon=True).start()
+        threading.Thread(target=work, name="longshore-worker", daemon=True).start()
         self._await_end()
         if errors:
             raise errors[0]
@@ -169,179 +143,82 @@ class Worker:
             raise
         self._ended.put(None)  # Perhaps others wait too.
 
-    def _doing(self) -> Doing:
-        return self._courier.doing() if self._courier else Doing("starting", self._settings.slots)
-
     def _drain(self, seconds: float) -> None:
         self._is_stopping = True
-        self._beside.drain(seconds)
-        if self._courier is not None:
-            self._courier.drain(seconds)
+        self._team.drain(seconds)
 
-    def _prepare(self) -> Guard:
+    def _prepare(self) -> None:
         with ExitStack() as held:
             held.enter_context(self._app.resources.held())
             finish(ask(self._app.hooks.worker_start.functions, self))
             held.callback(lambda: finish(tell(self._app.hooks.worker_stop.functions, self)))
-            store = self._connect()
-            self._beside.start(until_empty=self._until_empty)
+            # The schema must be there before other connections are.
+            write_declared(self._app.store, self._app.schedules)
+            for subject, rule in self._app.declared_limits.items():
+                declare_limit(self._app.store, subject, rule)
+            self._open_all()
             self._held = held.pop_all()
-        return store
 
-    def _connect(self) -> Guard:
-        # The schema must be there before other connections are.
-        write_declared(self._app.store, self._app.schedules)
-        for subject, rule in self._app.declared_limits.items():
-            declare_limit(self._app.store, subject, rule)
-        store = self._app.another_store()
-        self._lease.begin(store)
-        courier = Courier(
-            store,
-            self._lease,
-            self._settings,
-            lambda: frozenset(self._app.tasks),
-            self._make_run,
-            partial(without_outcome, self._app),
-            self._reactions,
-        )
-        courier.claiming.check(store.driver.limits.claims)
-        ways = Ways(partial(perform, self._app), partial(perform_async, self._app), self._perform_apart)
-        courier.slots = Slots(
-            self._settings.slots,
-            ways,
-            courier.report,
-            spare=self._settings.spare,
-            is_urgent=lambda run: courier.claiming.is_urgent(run.job),
-        )
-        if self._until_empty:
-            courier.course.until_empty = True
-        self._courier = courier
-        if self._is_stopping:
-            courier.drain(0)
-        return store
+    def _open_all(self) -> None:
+        """Takes up a place at each store, at once at all; one that is away is tried again later.
 
-    def _make_run(self, job: StoredJob, taken: float) -> Run:
-        task = self._app.tasks.get(job.task)
-        if task is None:
-            return Run(job, taken)
-        apart = task.executor == "process"
-        return Run(job, taken, on_loop=task.is_async and not apart, apart=apart, timeout=task.timeout)
-
-    def _perform_apart(self, run: Run) -> Change | None:
-        with self._apart_lock:
-            if self._apart is None:
-                # Only now: most workers have no such task, and need not pay for what makes processes.
-                from longshore.worker.apart import Apart
-
-                self._apart = Apart(self._app, self._settings.grace)
-        return self._apart.perform(run)
-
-    def _work(self, store: Guard) -> None:
-        try:
-            self._work_until_stopped(store)
-        finally:
-            try:
-                self._beside.end()
-            finally:
-                self._ended.put(None)
-
-    def _work_until_stopped(self, store: Guard) -> None:
-        assert self._courier is not None
-        courier = self._courier
-        threads = self._threads(store, courier)
-        of_tokens = Ear("tokens", store, [TOKENS_TOPIC], courier.tokens_freed)
-
-        def heed_tokens() -> None:
-            # Only now: most workers know no limit, and need not be told when tokens are freed.
-            if of_tokens not in threads:
-                threads.append(of_tokens)
-                of_tokens.start()
-
-        courier.allowance.on_limited = heed_tokens
-        for thread in [*threads]:
-            thread.start()
-        try:
-            courier.run()
-        finally:
-            for thread in threads:
-                thread.stop()
-            courier.slots.stop()
-            if self._apart is not None:
-                self._apart.close()
-            self._reactions.close(self._settings.grace)
-            for thread in threads:
-                thread.join()
-            self._leave(store, courier)
-
-    def _threads(self, store: Guard, courier: Courier) -> list[Ear | Inbox | Heartbeat | Rota]:
-        """What works beside the courier."""
-        heartbeat = Heartbeat(self._app.another_store, self._lease, courier, self._settings)
-        inbox = Inbox(store, self._lease, Controls(courier), self._app.commands, look_every=self._settings.heartbeat)
-
-        def look() -> None:
-            courier.look_at_held()
-            inbox.hint()
-            heartbeat.look_at_schedules()
-
-        threads: list[Ear | Inbox | Heartbeat | Rota] = [
-            Ear("jobs", store, [f"queue:{queue}" for queue in self._settings.queues], courier.hint),
-            Ear("control", store, [worker_topic(self._lease.holder), RULES_TOPIC, SCHEDULES_TOPIC], look),
-            inbox,
-            heartbeat,
+        Raises:
+            StoreError: none of them answers.
+        """
+        self._stations = [
+            Station(side, place, self._team, self._settings, announce=self._announce)
+            for place, side in enumerate(self._app.sides)
         ]
-        if self._app.chores:
-            threads.append(Rota(store, self._app.chores.values(), self._lease.worker, self._settings))
-        return threads
+        with ThreadPoolExecutor(len(self._stations)) as pool:
+            openings = [pool.submit(station.open) for station in self._stations]
+        errors = [error for opening in openings if (error := opening.exception()) is not None]
+        wrong = [error for error in errors if not isinstance(error, StoreError)]
+        if wrong or len(errors) == len(openings):
+            for station in self._stations:
+                station.leave()
+            raise (wrong or errors)[0]
+        for error in errors:
+            _log.warning("a store is away; it is tried again in %g s: %s", self._settings.retry_seconds, error)
 
-    def _leave(self, store: Guard, courier: Courier) -> None:
+    def _work(self) -> None:
         try:
-            if self._lease.is_valid():
-                courier.allowance.end()
-                self._lease.end(store)
-        except StoreError as error:
-            _log.warning("the lease of %s ends by itself: %s", self._lease.holder, error)
+            self._work_until_stopped()
         finally:
-            store.close()
-            self._let_go()
+            self._ended.put(None)
+
+    def _work_until_stopped(self) -> None:
+        errors: list[BaseException] = []
+        first, *others = self._stations
+        threads = [
+            threading.Thread(target=self._live, args=(each, errors), name="longshore-courier", daemon=True)
+            for each in others
+        ]
+        chores = self._app.chores.values()
+        rota = Rota(Guard(self._app.store.driver, patience=0.0), chores, first.lease.worker, self._settings)
+        for thread in [*threads, *([rota] if chores else [])]:
+            thread.start()
+        self._live(first, errors)
+        for thread in threads:
+            thread.join()
+        if chores:
+            rota.stop()
+            rota.join()
+        self._team.slots.stop()
+        self._team.reactions.close(self._settings.grace)
+        self._let_go()
+        if errors:
+            raise errors[0]
+
+    def _live(self, station: Station, errors: list[BaseException]) -> None:
+        try:
+            if station.courier is not None or self._team.await_opening(station.open):
+                station.work()
+        except BaseException as error:  # noqa: BLE001 - it is raised when the others have ended too
+            errors.append(error)
+            self._team.drain(self._settings.drain)
 
     def _let_go(self) -> None:
         try:
             self._held.close()
         except Exception:  # noqa: BLE001 - a resource of the application may raise anything when it is closed
             _log.exception("a resource could not be closed")
-
-
-class Beside:
-    """The worker of the store that an application moves from, as long as there is anything in it."""
-
-    def __init__(self, app: Application, settings: WorkerSettings) -> None:
-        self._app = app.beside
-        self._settings = settings
-        self._worker: Worker | None = None
-        self._ends_by_itself = False
-
-    def start(self, *, until_empty: bool) -> None:
-        """Begins to work for it in the background."""
-        if self._app is None or self._app.is_over:
-            return
-        worker = Worker(self._app, self._settings)
-        try:
-            worker.start(until_empty=until_empty)
-        except StoreError as error:
-            _log.warning("nobody here works for the store that is moved from: %s", error)
-            return
-        self._worker, self._ends_by_itself = worker, until_empty
-
-    def drain(self, seconds: float) -> None:
-        """Takes nothing more."""
-        if self._worker is not None:
-            self._worker.ask_to_stop(drain=seconds)
-            self._ends_by_itself = True
-
-    def end(self) -> None:
-        """Waits until it has ended."""
-        if self._worker is None:
-            return
-        if not self._ends_by_itself:
-            self.drain(self._settings.drain)
-        self._worker.join()
