@@ -106,6 +106,39 @@ class TestBoth:
         assert sum(before.counts().values()) == 1
         assert sum(after.counts().values()) == 2
 
+    def test_there_is_one_number_of_slots_for_both(self, apps: tuple[Longshore, Longshore], gate: Gate) -> None:
+        before, after = apps
+        jobs = [app.tasks["wait_for_tide"].enqueue(f"{number}") for number, app in enumerate(apps * 4)]
+        started: list[object] = []
+        after.hooks.worker_start(started.append)
+        with after.worker(slots=3, limits={"weigh": 1}):
+            for _ in range(3):
+                gate.arrived(PATIENCE)
+            assert gate.nobody_arrives(within=0.3)
+            (worker,) = after.admin.workers()
+            assert worker.slots == 3
+            gate.open()
+            assert {after.job(job.id).wait(PATIENCE).state for job in jobs} == {State.SUCCEEDED}
+        assert len(started) == 1, "it is one worker"
+
+    @pytest.mark.parametrize("place", [0, 1], ids=["old", "new"])
+    def test_all_slots_are_for_the_one_that_has_jobs(
+        self, apps: tuple[Longshore, Longshore], gate: Gate, place: int
+    ) -> None:
+        for number in range(4):
+            apps[place].tasks["wait_for_tide"].enqueue(f"{number}")
+        with apps[1].worker(slots=4):
+            assert {gate.arrived(PATIENCE) for _ in range(4)} == {"0", "1", "2", "3"}
+            gate.open()
+
+    def test_the_last_job_that_it_may_run_is_the_last_of_both(self, apps: tuple[Longshore, Longshore]) -> None:
+        for app in apps * 5:
+            app.tasks["weigh"].enqueue(1)
+        worker = apps[1].worker(slots=2, max_jobs=7)
+        assert worker.run().succeeded == 7
+        assert worker.retired is not None
+        assert sum(app.counts()[State.PENDING] for app in apps) == 3
+
     def test_it_ends_when_both_are_empty(self, apps: tuple[Longshore, Longshore], gate: Gate) -> None:
         before, after = apps
         jobs = [before.tasks["weigh"].enqueue(1), after.tasks["weigh"].enqueue(2)]

@@ -46,7 +46,8 @@ class Share:
 
     def lacks(self, now: float) -> int:
         """How many more it would take at once."""
-        return self._lacks if now < self._offered_until else 0
+        is_late = self._asked > 0 and now >= self._asked_until
+        return 0 if is_late or now >= self._offered_until else self._lacks
 
     def given(self, granted: int, wanted: int, now: float) -> None:
         """It has asked, and got so many."""
@@ -109,6 +110,11 @@ class Pool:
         if free >= wanted or not others:
             return max(0, min(wanted, free))
         return _dealt(free, {share: wanted, **others}, now)[share] if free > 0 else 0
+
+    def may_begin(self, share: Share, size: int, now: float) -> bool:
+        """Whether a job that a claim of this side has brought, in time or late, leaves others what they asked for."""
+        asked = sum(each.held(now) - each.here for each in self._shares if each is not share)
+        return self.here() + asked < size
 
     def ask(self, share: Share, wanted: int, size: int, now: float) -> int:
         """Takes places for a claim; gives how many there are."""
@@ -265,12 +271,14 @@ class Berths:
         """A job was claimed. False: it came so late that others have its place, and must be handed back."""
         with self._lock:
             task = run.job.task
-            most = self._settings.limits.get(task)
-            if (most is not None and self._of_tasks[task].here() >= most) or self._term.left(len(self._runs)) == 0:
+            share = berth.of_tasks.get(task)
+            if self._term.left(len(self._runs)) == 0:
                 return False
+            if share is not None:
+                if not self._of_tasks[task].may_begin(share, self._settings.limits[task], self._monotonic()):
+                    return False
+                share.here += 1
             berth.of_slots.here += 1
-            if most is not None:
-                berth.of_tasks[task].here += 1
             self._by_task[task] += 1
             self._runs[run] = None
             return True
