@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, MutableMapping, Sequence
 from typing import Final
 
 from msgspec.structs import replace
@@ -10,7 +10,7 @@ from pymongo.client_session import ClientSession
 
 from longshore import reference
 from longshore.contract import ENDED, Answer, Change, Instant, Outcome, State, StoredJob
-from longshore_mongo.documents import WITHOUT_BODY, Document, Edit, edit_of, job_of, lapsed, token, unread
+from longshore_mongo.documents import WITHOUT_BODY, Document, Edit, Known, edit_of, job_of, lapsed, token, unread
 from longshore_mongo.rounds import Rounds, Seen
 from longshore_mongo.statements import Pipeline, traced
 
@@ -23,7 +23,13 @@ class Changing:
 
     passes_over = False
 
-    def __init__(self, rounds: Rounds, changes: Sequence[Change], session: ClientSession | None = None) -> None:
+    def __init__(
+        self,
+        rounds: Rounds,
+        changes: Sequence[Change],
+        known: MutableMapping[str, Known],
+        session: ClientSession | None = None,
+    ) -> None:
         self.answers: dict[str, Answer] = {}
         self.filed = False
         """Whether a job was put among those that can be claimed, now or later."""
@@ -31,8 +37,12 @@ class Changing:
         self._session = session
         self._token = token()
         self._stages: list[dict[str, Change]] = [{}, {}]
+        self._known: dict[str, Known] = {}  # What need not be looked at: if it has changed since, no edit lands.
         for change in changes:
             self._stages[reference.takes_slot(change)][change.id] = change
+            as_claimed = known.pop(change.id, None)
+            if as_claimed is not None and session is None and reference.guards_hold(as_claimed.job, change):
+                self._known[change.id] = as_claimed
         self._left = self._next_stage()
         self._planned: dict[str, StoredJob] = {}
         self._ended: dict[str, StoredJob] = {}  # As they stood before.
@@ -51,17 +61,21 @@ class Changing:
 
     def asks(self) -> dict[str, Pipeline]:
         ends = [change.id for change in self._left.values() if change.to in ENDED]
-        these = {"_id": {"$in": list(self._left)}}
-        asked: dict[str, Pipeline] = {"jobs": [{"$match": these}, {"$project": WITHOUT_BODY}]}
+        unknown = [identity for identity in self._left if identity not in self._known]
+        these: Pipeline = [{"$match": {"_id": {"$in": unknown}}}, {"$project": WITHOUT_BODY}]
+        asked = {"jobs": these} if unknown else {}
         return asked | ({"children": children_of(ends)} if ends else {})
 
     def plans(self, seen: Seen) -> list[Edit]:
-        documents = {document["_id"]: unread(document) for document in seen.of("jobs")}
-        jobs = {identity: job_of(document) for identity, document in documents.items()}
+        stand = {document["_id"]: Known(document, job_of(unread(document))) for document in seen.of("jobs")}
+        stand |= {identity: known for identity, known in self._known.items() if identity in self._left}
+        self._known = {identity: known for identity, known in self._known.items() if identity not in self._left}
+        jobs = {identity: known.job for identity, known in stand.items()}
         parents = {parent for child in seen.of("children") for parent in child["parents"]}
         parents |= self._followed(jobs.values())
         slots = _Slots(self._rounds, self._session, self._token, seen.now)
-        if any(map(reference.takes_slot, self._left.values())):
+        takes_slot = any(map(reference.takes_slot, self._left.values()))  # All of them, or none.
+        if takes_slot:
             slots.look(self._left.values(), jobs)
         edits: dict[str, Edit] = {}
         self._planned = {}
@@ -82,7 +96,7 @@ class Changing:
                 self._ended[job.id] = job
             self._plan(
                 edits,
-                edit_of(documents[job.id], after, seen.now, self._token, alone=reference.takes_slot(change)),
+                edit_of(stand[job.id].document, job, after, seen.now, self._token, alone=takes_slot),
                 after,
             )
         return list(edits.values())

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import Final
+from typing import Final, NamedTuple
 
 from msgspec.structs import replace
 
 from longshore import reference
 from longshore.contract import Change, Claim, Claimed, Duration, Instant, State, StoredJob
 from longshore_mongo.changing import mark_releases
-from longshore_mongo.documents import Document, Edit, edit_of, edited, job_of, token
+from longshore_mongo.documents import Document, Edit, Known, edit_of, edited, job_of, token
 from longshore_mongo.rounds import Rounds, Seen
 from longshore_mongo.statements import Pipeline
 
@@ -26,6 +26,15 @@ _SHOWN: Final[Pipeline] = [
     {"$project": {"attempts": 0}},
 ]
 _ORDER: Final = {"priority": -1, "due": 1, "_id": 1}
+
+
+class _Taken(NamedTuple):
+    """What is about to be taken, by which claim."""
+
+    number: int
+    document: Document  # As it was looked at.
+    job: StoredJob
+    size: int
 
 
 class Claiming:
@@ -55,7 +64,9 @@ class Claiming:
         self._next_due: Duration | None = None
         self._jobs: dict[str, StoredJob] = {}  # Taken, in order.
         self._expired: dict[str, StoredJob] = {}
-        self._planned: dict[str, tuple[int, StoredJob, int]] = {}
+        self._planned: dict[str, _Taken] = {}
+        self.known: dict[str, Known] = {}
+        """What was taken, as it is stored."""
         self._large: set[str] = set()
         self._ending: dict[str, StoredJob] = {}
         self._put_aside: set[str] = set()
@@ -169,7 +180,7 @@ class Claiming:
         elif job.expires is not None and job.expires <= now:
             self._ending[job.id] = job
             expired = reference.changed(job, Change(job.id, State.EXPIRED), now)
-            edits.append(edit_of({**document, "payload": job.payload}, expired, now, self._token))
+            edits.append(edit_of(document, job, expired, now, self._token))
         elif self._has_room_for(document, job):
             self._take(number, document, job, now, edits)
         else:
@@ -180,7 +191,8 @@ class Claiming:
         """The heads of all lanes of a claim in order, as far as each is known; and whether that is all there is."""
         parts = [of for part, of in seen.parts.items() if part.startswith(f"heads {number} ")]
         heads = [document for part in parts for document in part]
-        heads.sort(key=lambda document: (-document["priority"], document["due"], document["_id"].encode()))
+        if len(parts) > 1:
+            heads.sort(key=lambda document: (-document["priority"], document["due"], document["_id"].encode()))
         is_all = all(len(part) < self._page for part in parts) or self._claims[number].id is not None
         return heads if is_all else heads[: self._page], is_all
 
@@ -201,18 +213,23 @@ class Claiming:
         if taken.attempt != job.attempt:
             values["attempt"] = taken.attempt
         freed = ("unique_held", "unique_slot") if taken.unique_held != job.unique_held else ()
-        removed = (*(name for name in ("lane", "later") if name in document), *freed)
+        removed = ("lane", "later", *freed) if "later" in document else ("lane", *freed)
         edits.append(edited(document, self._token, values, removed))
-        self._planned[job.id] = (number, taken, _size(document, job))
+        size = _size(document, job)
+        self._planned[job.id] = _Taken(number, document, taken, size)
         self._wanted[number] -= 1
-        self._bytes += _size(document, job)
+        self._bytes += size
 
     def hears(self, landed: set[str], locked: set[str]) -> None:
         self._locked |= locked
         self._passed_over |= not locked.isdisjoint((*self._planned, *self._ending, *self._promoting))
-        for identity, (number, job, size) in self._planned.items():
+        for identity, (number, document, job, size) in self._planned.items():
             if identity in landed:
                 self._jobs[identity] = job
+                slot = document.get("unique_slot") if job.unique_held else None
+                stands = {name: document[name] for name in ("_id", "birth")}
+                stands |= {"revision": document["revision"] + 1, "unique_slot": slot}
+                self.known[identity] = Known(stands, job)
                 self._large |= {identity} if size >= _LARGE else set()
             else:  # Another took it, or is at it: the claim goes on with the next.
                 self._wanted[number] += 1

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from itertools import compress
+from operator import attrgetter, is_not, ne
 from typing import Any, Final, NamedTuple
 
 from bson import ObjectId
@@ -18,13 +20,14 @@ WITHOUT_BODY: Final = dict.fromkeys(BODY, 0)
 UNREAD: Final[Any] = object()
 """What stands in a job for a body that was not read: as it is the same before and after, nobody writes it."""
 
-_DERIVED: Final = ("birth", "revision", "trace", "condemned", "lane", "later", "unique_slot", "heralds", "part", "size")
-_OWN: Final = {"birth", "revision", "trace", "condemned", "heralds", "part", "size"}
-"""What no job has, and no change of a job concerns."""
-
+_DERIVED_OF_JOB: Final = ("lane", "later", "unique_slot")
+_DERIVED: Final = {"birth", "revision", "trace", "condemned", "heralds", "part", "size", *_DERIVED_OF_JOB}
 _FIELDS: Final = fields(StoredJob)
 _DEFAULTS: Final = {field.name: field.default for field in _FIELDS if not field.required} | {"notes": {}}
 _NAMES: Final = tuple(field.name for field in _FIELDS if field.name not in {"id", "notes", "attempts"})
+_LEFT_OUT: Final = tuple(_DEFAULTS.get(name, UNREAD) for name in _NAMES)
+_PLACES: Final = range(len(_NAMES))
+_values_of: Final = attrgetter(*_NAMES)
 _STATES: Final = {int(member): member for member in State}
 _SCOPES: Final = {int(member): member for member in UniqueScope}
 _IF_PARENT_FAILS: Final = {int(member): member for member in IfParentFails}
@@ -32,6 +35,13 @@ _INSTANTS: Final = {"created", "due", "started", "ended", "expires", "unique_unt
 _notes: Final = json.Decoder(dict[str, Any]).decode
 _SIMPLE: Final = (str, int, bytes)
 _SHOWN: Final = 1_000
+
+
+class Known(NamedTuple):
+    """A document as a look or a write of ours left it, and its job."""
+
+    document: Document
+    job: StoredJob
 
 
 class Edit(NamedTuple):
@@ -49,26 +59,28 @@ class Edit(NamedTuple):
 
 def document_of(job: StoredJob, now: Instant) -> Document:
     """The document of a job: what has its default is left out."""
-    document: Document = {"_id": job.id}
-    for name in _NAMES:
-        value = getattr(job, name)
-        if name not in _DEFAULTS or value != _DEFAULTS[name]:
-            document[name] = value if isinstance(value, bytes) or value is UNREAD else _plain(value)
+    values = _values_of(job)
+    document: Document = dict(compress(zip(_NAMES, values, strict=True), map(ne, values, _LEFT_OUT)))
+    document["_id"] = job.id
     if job.notes:
-        document["notes"] = [member_of(name, value) for name, value in job.notes.items()]
+        document["notes"] = _members(job)
     if job.attempts:
-        document["attempts"] = list(job.attempts)
+        document["attempts"] = job.attempts
+    return document | _derived(job, now)
+
+
+def _derived(job: StoredJob, now: Instant) -> Document:
+    """By which fields claims find it, and which slot it holds."""
+    derived: Document = {}
     if job.state is State.PENDING:
-        document["lane" if job.due <= now else "later"] = job.queue
+        derived["lane" if job.due <= now else "later"] = job.queue
     if job.unique_held and job.unique_key is not None:
-        document["unique_slot"] = job.unique_key
-    return document
+        derived["unique_slot"] = job.unique_key
+    return derived
 
 
-def _plain(value: Any) -> Any:
-    if isinstance(value, tuple):
-        return list(value)
-    return int(value) if isinstance(value, int) and not isinstance(value, bool) else value
+def _members(job: StoredJob) -> list[str]:
+    return [member_of(name, value) for name, value in job.notes.items()]
 
 
 def member_of(name: str, value: Any) -> str:
@@ -78,9 +90,7 @@ def member_of(name: str, value: Any) -> str:
 
 def job_of(document: Mapping[str, Any]) -> StoredJob:
     """The job that a document holds; of one that is damaged what can be read, with the note `UNREADABLE`."""
-    values = dict(document)
-    for name in _DERIVED:
-        values.pop(name, None)
+    values = {name: value for name, value in document.items() if name not in _DERIVED}
     try:
         return _job(values)
     except (LookupError, TypeError, ValueError, MsgspecError) as error:
@@ -117,16 +127,30 @@ def _damaged(values: Document, error: Exception) -> StoredJob:
     return StoredJob(**{**instead, **readable, "id": identity, "state": state, "notes": damage})
 
 
-def edit_of(document: Document, after: StoredJob, now: Instant, token: bytes, *, alone: bool = False) -> Edit:
-    """What turns the document that was looked at, without its body, into that of the job."""
-    stands = {name: value for name, value in document.items() if name not in _OWN}
-    wanted = document_of(after, now)
-    attempts = wanted.pop("attempts", None)
-    if "lane" in wanted and str(stands.get("lane")).startswith(f"{wanted['lane']}\0"):
-        wanted["lane"] = stands["lane"]  # It stands aside, and may go on to.
-    values = {name: value for name, value in wanted.items() if name not in stands or stands[name] != value}
-    removed = tuple(sorted(stands.keys() - wanted.keys()))
-    attempt = attempts[-1] if attempts else None
+def edit_of(
+    document: Document, before: StoredJob, after: StoredJob, now: Instant, token: bytes, *, alone: bool = False
+) -> Edit:
+    """What turns the document that was looked at, and the job that was read from it, into that of the job after."""
+    values: Document = {}
+    removed = []
+    was, wanted = _values_of(before), _values_of(after)
+    for at in compress(_PLACES, map(is_not, was, wanted)):
+        if wanted[at] == was[at]:
+            continue
+        if wanted[at] == _LEFT_OUT[at]:
+            removed.append(_NAMES[at])
+        else:
+            values[_NAMES[at]] = wanted[at]
+    if after.notes != before.notes:
+        values["notes"] = _members(after)
+    derived = _derived(after, now)
+    for name in _DERIVED_OF_JOB:
+        stands, should = document.get(name), derived.get(name)
+        if should is None and stands is not None:
+            removed.append(name)
+        elif should not in (None, stands) and not (name == "lane" and str(stands).startswith(f"{should}\0")):
+            values[name] = should  # What stands aside may go on to.
+    attempt = after.attempts[-1] if after.attempts else None
     return edited(document, token, values, removed, attempt=attempt, alone=alone)
 
 
@@ -156,3 +180,9 @@ def lapsed(holder: Document, of: bytes) -> Edit:
 def token() -> bytes:
     """By which a call knows what it wrote."""
     return ObjectId().binary
+
+
+def births(number: int) -> Iterator[bytes]:
+    """A token for each document of a call."""
+    call = token()
+    return (call + position.to_bytes(3) for position in range(number))

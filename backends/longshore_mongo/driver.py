@@ -36,6 +36,7 @@ from longshore_mongo import schema
 from longshore_mongo.asking import Asking
 from longshore_mongo.changing import Changing
 from longshore_mongo.claiming import Claiming
+from longshore_mongo.documents import Known
 from longshore_mongo.inserting import Inserting
 from longshore_mongo.options import Options
 from longshore_mongo.records import Records
@@ -45,6 +46,9 @@ from longshore_mongo.wakes import Ears
 
 _PAYLOAD: Final = 5 * 1024 * 1024
 """A document has at most 16 MiB: there is room for a payload, a result, and the attempts."""
+
+_KNOWN: Final = 5_000
+"""So many claimed jobs are remembered, at most those of one more call."""
 
 
 class MongoDriver(Driver):
@@ -69,6 +73,7 @@ class MongoDriver(Driver):
         except BaseException:
             self._server.close()
             raise
+        self._known: dict[str, Known] = {}  # What was claimed here, as it is stored: most of it ends here.
         self._asking = Asking(self._rounds)
         self._records = Records(self._rounds)
         self._ears = self._new_ears()
@@ -110,7 +115,7 @@ class MongoDriver(Driver):
 
     def update(self, changes: Sequence[Change], *, tx: Any = None) -> list[Answer]:
         session = self._joined(tx)
-        changing = Changing(self._rounds, changes, session)
+        changing = Changing(self._rounds, changes, self._known, session)
         self._rounds.carry_out(changing, session=session)
         changing.finish()
         return [changing.answers[change.id] for change in changes]
@@ -124,7 +129,7 @@ class MongoDriver(Driver):
         limit: int,
         max_bytes: int | None = None,
     ) -> tuple[list[Answer], Claimed]:
-        changing = Changing(self._rounds, changes)
+        changing = Changing(self._rounds, changes, self._known)
         claiming = Claiming(self._rounds, claims, holder=holder, limit=limit, max_bytes=max_bytes)
         self._rounds.carry_out(changing, claiming)
         if changing.filed:  # Then what was looked at does not tell when the next job is due.
@@ -132,6 +137,9 @@ class MongoDriver(Driver):
             self._rounds.carry_out(claiming)
         changing.finish()
         claiming.finish()
+        if len(self._known) > _KNOWN:
+            self._known.clear()
+        self._known.update(claiming.known)
         return [changing.answers[change.id] for change in changes], claiming.claimed
 
     def select(

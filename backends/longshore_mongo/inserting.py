@@ -7,13 +7,11 @@ from typing import Final
 
 from msgspec.structs import replace
 from pymongo.client_session import ClientSession
-from pymongo.errors import BulkWriteError
 
 from longshore.contract import Inserted, Insertion, Instant, NewJob, State, StoredJob
 from longshore.errors import Unavailable
 from longshore.reference import born
-from longshore_mongo.documents import Document, Edit, document_of, lapsed, token
-from longshore_mongo.failures import is_clash
+from longshore_mongo.documents import Document, Edit, births, document_of, lapsed, token
 from longshore_mongo.rounds import Rounds, Seen
 from longshore_mongo.statements import Pipeline
 
@@ -35,23 +33,19 @@ class Inserting:
         self._heralds = heralds
         self._answers: dict[int, Inserted] = {}
         self._now: Instant | None = None
+        self._filed: set[str] = set()
         self._told: set[str] = set()
 
     @property
     def untold(self) -> set[str]:
         """Queues that were given a pending job, and whose listeners the insert did not tell by itself."""
-        pending = {
-            self._given[position].queue
-            for position, answer in self._answers.items()
-            if answer.outcome is Insertion.INSERTED and answer.state is State.PENDING
-        }
-        return pending - self._told
+        return self._filed - self._told
 
     def insert(self) -> list[Inserted]:
         """Stores each, and answers each."""
         left: Sequence[int] = range(len(self._given))
         if self._session is None and self._are_independent():
-            now = self._look({}).now
+            now = self._now = self._rounds.glance()
             left = self._store({position: self._new(position, now) for position in left}, now)
         for _ in range(TRIES):
             if not left:
@@ -92,36 +86,26 @@ class Inserting:
         if not jobs:
             return []
         heralds = self._heralding(jobs)
-        documents = [
-            {
-                **document_of(job, now),
-                "birth": token(),
-                "revision": 0,
-                **({"heralds": True} if position in heralds else {}),
-            }
-            for position, job in jobs.items()
-        ]
-        clashed: set[int] = set()
-        with self._rounds.errors(self._session):
-            try:
-                self._rounds.within(self._session).jobs.insert_many(documents, ordered=False, session=self._session)
-            except BulkWriteError as error:
-                if not is_clash(error):
-                    raise
-                clashed = {problem["index"] for problem in error.details["writeErrors"]}
-        for at, (position, job) in enumerate(jobs.items()):
-            if at not in clashed:
-                self._answers[position] = _INSERTED[job.state]
-                self._told |= {job.queue} if position in heralds else set()
-        return [position for at, position in enumerate(jobs) if at in clashed]
+        documents = []
+        for (position, job), birth in zip(jobs.items(), births(len(jobs)), strict=True):
+            document = document_of(job, now)
+            document["birth"], document["revision"] = birth, 0
+            if position in heralds:
+                document["heralds"] = True
+            documents.append(document)
+        clashed = set(self._rounds.insert(documents, self._session))
+        stored = {position: job for at, (position, job) in enumerate(jobs.items()) if at not in clashed}
+        self._answers |= {position: _INSERTED[job.state] for position, job in stored.items()}
+        self._filed |= {job.queue for job in stored.values() if job.state is State.PENDING}
+        self._told |= {jobs[position].queue for position in heralds & stored.keys()}
+        return [position for position in jobs if position not in stored]
 
     def _heralding(self, jobs: Mapping[int, StoredJob]) -> set[int]:
         """The positions of the first pending job of each queue."""
-        first: dict[str, int] = {}
-        for position, job in jobs.items():
-            if self._heralds and job.state is State.PENDING:
-                first.setdefault(job.queue, position)
-        return set(first.values())
+        if not self._heralds:
+            return set()
+        last_first = reversed(list(jobs.items()))
+        return set({job.queue: position for position, job in last_first if job.state is State.PENDING}.values())
 
 
 class Standing:

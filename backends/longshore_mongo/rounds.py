@@ -69,6 +69,7 @@ class Rounds:
         self._clock = clock
         self._writing = Writing(server)
         self._times = Times()
+        self.insert = self._writing.insert
         self.write = self._writing.write
         self.confirm = self._writing.confirm
 
@@ -117,7 +118,7 @@ class Rounds:
         began = time.monotonic()
         with self.errors(session):
             for collection, pipeline in pipelines:
-                for document in collection.aggregate(pipeline, session=session, batchSize=_BATCH):
+                for document in collection.aggregate(pipeline, session=session, batchSize=_BATCH).to_list():
                     parts[document["part"]].append(document)
         meta = parts.pop(SCHEMA, [None])[0]
         judge(meta)

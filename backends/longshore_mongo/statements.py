@@ -7,7 +7,7 @@ from itertools import islice
 from typing import Any, Final
 
 from longshore.contract import ATTEMPTS_KEPT
-from longshore_mongo.documents import Document, Edit
+from longshore_mongo.documents import BODY, Document, Edit
 
 Pipeline = list[Document]
 
@@ -31,12 +31,13 @@ def statements_of(edits: Sequence[Edit]) -> list[Document]:
 def _cut(edits: list[Edit]) -> Iterator[list[Edit]]:
     rest = iter(edits)
     while some := list(islice(rest, _TOGETHER)):
-        is_large = sum(map(_size, some)) > _BYTES_TOGETHER
-        yield from ([edit] for edit in some) if is_large else [some]
+        yield from ([edit] for edit in some) if _bytes_of(some) > _BYTES_TOGETHER else [some]
 
 
-def _size(edit: Edit) -> int:
-    return sum(len(value) for value in edit.values.values() if isinstance(value, bytes)) + len(edit.attempt or b"")
+def _bytes_of(edits: list[Edit]) -> int:
+    large = [name for name in BODY if name in edits[0].values]
+    values = sum(len(edit.values[name] or b"") for name in large for edit in edits)
+    return values + sum(len(edit.attempt) for edit in edits if edit.attempt is not None)
 
 
 def _statement(edits: list[Edit]) -> Document:

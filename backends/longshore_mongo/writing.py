@@ -74,14 +74,22 @@ class Writing:
 
     def _together(self, edits: Sequence[Edit], session: ClientSession | None, most: int | None = None) -> Marks:
         """All in one command, which may take so many milliseconds."""
-        answer = self._command(statements_of(edits), session, most)
+        answer = self._command("update", "updates", statements_of(edits), session, most)
+        check(answer)
         if answer["n"] == len(edits):
             return {(edit.id, edit.token) for edit in edits}
         return self._landed(edits, session)
 
-    def _command(self, statements: list[Document], session: ClientSession | None, most: int | None) -> Document:
+    def insert(self, documents: list[Document], session: ClientSession | None = None) -> list[int]:
+        """Stores new documents; answers the places of those whose id, slot or turn is another's."""
+        with self._server.errors(session):
+            return check(self._command("insert", "documents", documents, session))
+
+    def _command(
+        self, name: str, elements: str, of: list[Document], session: ClientSession | None, most: int | None = None
+    ) -> Document:
         jobs = self._server.collections(session).jobs
-        command: Document = {"update": jobs.name, "updates": statements, "ordered": False}
+        command: Document = {name: jobs.name, elements: of, "ordered": False}
         if session is None:
             command["writeConcern"] = self._server.write_concern.document
         if most is None:
@@ -92,7 +100,6 @@ class Writing:
         unconfirmed = answer.get("writeConcernError")
         if unconfirmed is not None and unconfirmed["code"] == TIMEOUT and most is not None:
             raise ExecutionTimeout("the majority is slow", TIMEOUT, answer)
-        check(answer)
         return answer
 
     def _alone(self, edit: Edit) -> bool | None:
@@ -101,7 +108,8 @@ class Writing:
         with client.start_session() as session:
             session.start_transaction(write_concern=self._server.write_concern)
             try:
-                is_landed = bool(self._command(statements_of([edit]), session, None)["n"])
+                answer = self._command("update", "updates", statements_of([edit]), session)
+                is_landed = not check(answer) and bool(answer["n"])
                 session.commit_transaction()
             except OperationFailure as error:
                 if error.code != WRITE_CONFLICT:
