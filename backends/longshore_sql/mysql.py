@@ -13,6 +13,7 @@ from sqlalchemy.schema import DropTable
 from longshore.contract import Clock, Features, Instant, Limits, Listener, Sleeper
 from longshore.errors import Unavailable
 from longshore_sql.driver import SQLDriver
+from longshore_sql.examined import Examined, examined_by_mysql
 from longshore_sql.inserting import Inserting
 from longshore_sql.mysql_dialect import MySQLDialect, errors
 from longshore_sql.mysql_errors import DEADLOCK, WAITED_TOO_LONG, Translated, code_of, lost_transaction
@@ -74,6 +75,7 @@ class MySQLDriver(SQLDriver):
         self._source = source
         self._clock = clock
         self._translated = Translated()
+        self._examined = Examined(examined_by_mysql)
         with self._translated, source.lent() as connection:
             version = self._look_around(connection)
         super().__init__(Schema(options.namespace, partial=False), MySQLDialect(is_mariadb="MariaDB" in version))
@@ -164,6 +166,9 @@ class MySQLDriver(SQLDriver):
             with self._translated:
                 connection.commit()
 
+    def examined(self) -> int:
+        return self._examined.total()
+
     def _heads(self) -> NumberedHeads:
         return NumberedHeads(self._schema, self._dialect)
 
@@ -197,7 +202,9 @@ class MySQLDriver(SQLDriver):
     def _transaction(self, begin: Sequence[str]) -> Iterator[Step]:
         with self._translated, self._source.lent() as connection:
             cursor = cursor_of(connection)
-            yield self._begun(cursor, begin)
+            step = self._begun(cursor, begin)
+            with self._examined.counting(cursor):
+                yield step
             cursor.execute("COMMIT")
 
     def _begun(self, cursor: Any, begin: Sequence[str]) -> Step:
@@ -230,11 +237,9 @@ class MySQLDriver(SQLDriver):
         return Step(cursor, now if self._clock is None else self._clock())
 
     def _wake_after(self, topics: Sequence[str], tx: Any, identity: str) -> None:
-        if Features.WAKEUPS not in self.features:
-            return
         if tx is None:
-            self._bell.ring(topics)
-        else:
+            self.wake(topics)
+        elif Features.WAKEUPS in self.features:
             self._bell.ring_when_committed(identity, topics)
 
     def _look_around(self, connection: Any) -> str:

@@ -28,6 +28,7 @@ from longshore.contract import (
 from longshore.errors import Unavailable
 from longshore_sql import statements
 from longshore_sql.driver import SQLDriver
+from longshore_sql.examined import Examined, examined_by_postgres
 from longshore_sql.inserting import INSERTED, Inserting
 from longshore_sql.locked_heads import LockedHeads
 from longshore_sql.locked_inserting import LockedInserting
@@ -36,7 +37,6 @@ from longshore_sql.plain_inserting import Arrays, PlainInserting
 from longshore_sql.postgres_commits import NUMBER, Commits
 from longshore_sql.postgres_dialect import CLOCK, PostgresDialect
 from longshore_sql.postgres_errors import REPEATABLE, Translated
-from longshore_sql.postgres_examined import Examined
 from longshore_sql.postgres_migrating import Migrating
 from longshore_sql.postgres_options import Options
 from longshore_sql.postgres_sources import (
@@ -99,7 +99,7 @@ class PostgresDriver(SQLDriver):
         self._ears = Ears(source.opened, channel)
         self._channel = channel
         self._patience = options.lock_timeout
-        self._examined = Examined(options.namespace)
+        self._examined = Examined(examined_by_postgres(options.namespace))
         meta = self._dialect.name(self._schema.meta)
         self._opening = ", ".join([_CLOCK, *(f"(SELECT value FROM {meta} WHERE name = '{name}')" for name in _JUDGED)])
         # An application that waits for ever is given our patience for the time of a call.

@@ -2,23 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Final
 
 from longshore_sql.statements import Cursor
-
-_EXAMINED: Final = """
-SELECT coalesce(sum(pg_stat_get_xact_tuples_returned(oid)), 0)::bigint FROM pg_class
-WHERE relkind IN ('r', 'i') AND starts_with(relname, %s)
-"""
 
 
 class Examined:
     """Counts from the first time that it is asked; until then it costs nothing."""
 
-    def __init__(self, namespace: str) -> None:
-        self._prefix = f"{namespace}_"
+    def __init__(self, so_far: Callable[[Cursor], int]) -> None:
+        self._so_far = so_far
         self._total: int | None = None
 
     @property
@@ -37,10 +31,26 @@ class Examined:
         if self._total is None:
             yield
             return
-        before = self._now(cursor)
+        before = self._so_far(cursor)
         yield
-        self._total += self._now(cursor) - before
+        self._total += self._so_far(cursor) - before
 
-    def _now(self, cursor: Cursor) -> int:
-        cursor.execute(_EXAMINED, (self._prefix,))
+
+def examined_by_postgres(namespace: str) -> Callable[[Cursor], int]:
+    """What a transaction on PostgreSQL has read of a namespace's tables and indexes so far."""
+    text = (
+        "SELECT coalesce(sum(pg_stat_get_xact_tuples_returned(oid)), 0)::bigint FROM pg_class "
+        "WHERE relkind IN ('r', 'i') AND starts_with(relname, %s)"
+    )
+
+    def so_far(cursor: Cursor) -> int:
+        cursor.execute(text, (f"{namespace}_",))
         return int(cursor.fetchall()[0][0])
+
+    return so_far
+
+
+def examined_by_mysql(cursor: Cursor) -> int:
+    """What a connection to MariaDB or MySQL has read so far; asking for it is not counted there."""
+    cursor.execute("SHOW SESSION STATUS LIKE 'Handler_read%'")
+    return sum(int(number) for _, number in cursor.fetchall())
