@@ -34,20 +34,6 @@ def test_a_store_that_was_not_migrated_is_told_apart(connect) -> None:
     assert store.select(EVERY).jobs == []
 
 
-def test_who_died_while_he_made_the_tables_leaves_nothing_in_the_way(connect, connection, namespace: str) -> None:
-    """Each table is committed by itself; the version comes last."""
-    connect().migrate()
-    asked(connection, f"DROP TABLE {namespace}_record, {namespace}_attempt")
-    asked(connection, f"DELETE FROM {namespace}_meta")
-    connection.commit()
-    store = connect()
-    with pytest.raises(SchemaError, match="run migrate"):
-        store.select(EVERY)
-    store.migrate()
-    store.insert([NewJob("a", "q", "t", b"")])
-    store.write([Write("kind", "key", b"1")])
-
-
 def test_a_newer_store_is_used_as_long_as_it_can_be_read(store, connection, namespace: str) -> None:
     set_meta(connection, namespace, version=VERSION + 1, readable_from=VERSION)
     store.insert([NewJob("a", "q", "t", b"")])

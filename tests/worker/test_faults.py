@@ -233,6 +233,24 @@ def test_a_job_whose_workers_keep_dying_is_abandoned(timed: Longshore, clock: Ma
     assert gate.said() == []
 
 
+def test_who_ends_when_nothing_is_due_waits_for_what_its_own_upkeep_frees(
+    timed: FaultyApp, clock: ManualClock, gate: Gate
+) -> None:
+    """Upkeep has ended a parent, and its child is not yet free when the worker finds nothing to claim."""
+    gate.serve(timed)
+    parent = timed.tasks["say"].options(queue="elsewhere", expires=10).enqueue("parent")
+    child = timed.tasks["say"].options(after=parent, lax=True).enqueue("child")
+    clock.advance(10)
+    ending = timed.line.hold("update")
+    worker = timed.worker()
+    worker.start(until_empty=True)
+    wait_for(ending.reached, "upkeep to end the parent")
+    timed.line.await_calls("claim", 1)
+    ending.released.set()
+    worker.join()
+    assert (parent.info().state, child.info().state) == (State.EXPIRED, State.SUCCEEDED)
+
+
 class JumpingClock:
     """The clock of this machine, moved by a test."""
 

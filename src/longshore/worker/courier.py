@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from typing import Final
 
 from longshore.contract import Answer, Change, Claim, Claimed
@@ -84,6 +85,10 @@ class Courier(Told):
     def run_of(self, identity: str) -> Run | None:
         """The run of a job that is here."""
         return self._ledger.known.get(identity)
+
+    def upkeep(self) -> AbstractContextManager[None]:
+        """For as long as upkeep goes on, by any thread: who is to end when nothing is due waits for what it frees."""
+        return self._team.reactions.waiting() if self._course.until_empty else nullcontext()
 
     def run(self) -> None:
         """Works until it is drained, or for as long as it was told to."""

@@ -90,8 +90,9 @@ class Heartbeat(threading.Thread):
             self._courier.look_at_held()
             self._courier.claiming.crowd = idle_workers(self._store, self._settings.queues)
             self._hours.write(self._store)
-            self._upkeep.work(self._store, may_rescue=partial(self._may_rescue, self._store))
-            self._upkeep.mend(self._store)
+            with self._courier.upkeep():
+                self._upkeep.work(self._store, may_rescue=partial(self._may_rescue, self._store))
+                self._upkeep.mend(self._store)
             self._clockwork.look_afresh()
         except LeaseLost as error:
             _log.warning("%s", error)
@@ -108,7 +109,8 @@ class Heartbeat(threading.Thread):
         if self._store is None:
             return
         try:
-            self._upkeep.mend(self._store)
+            with self._courier.upkeep():
+                self._upkeep.mend(self._store)
         except StoreError as error:
             _log.warning("what follows from ends is looked at later: %s", error)
         except Exception:  # noqa: BLE001 - the next heartbeat must come

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Callable, Sequence
-from contextlib import ExitStack
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 from functools import partial
 from queue import SimpleQueue
 from typing import Any, Final
@@ -105,6 +105,16 @@ class Reactions:
         hooks = self._app.hooks.worker_busy if is_busy else self._app.hooks.worker_idle
         if hooks:
             self._put(hooks.functions, lambda: self._worker)
+
+    @contextmanager
+    def waiting(self) -> Iterator[None]:
+        """For as long as something goes on that may enqueue or free jobs, as hooks may."""
+        with self._lock:
+            self._behind += 1
+        try:
+            yield
+        finally:
+            self._called()
 
     def close(self, patience: float) -> None:
         """Waits until all are called, but no longer than so many seconds."""

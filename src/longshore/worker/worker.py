@@ -88,8 +88,7 @@ class Worker:
         """
         self._team.course.until_empty = until_empty
         self._prepare()
-        self._thread = threading.Thread(target=self._work, name="longshore-worker", daemon=True)
-        self._thread.start()
+        self._thread = self._begun(self._work)
 
     def run(self, *, until_empty: bool = False) -> Tally:
         """Works until `stop` is called; with ``until_empty`` until no job is due and none runs here.
@@ -111,11 +110,22 @@ class Worker:
                 errors.append(error)
 
         # Not in this thread: an exception from a signal could come anywhere, also between taking jobs and noting it.
-        threading.Thread(target=work, name="longshore-worker", daemon=True).start()
+        self._begun(work)
         self._await_end()
         if errors:
             raise errors[0]
         return self.tally
+
+    def _begun(self, work: Callable[[], None]) -> threading.Thread:
+        def until_ended() -> None:
+            try:
+                work()
+            finally:
+                self._ended.put(None)
+
+        thread = threading.Thread(target=until_ended, name="longshore-worker", daemon=True)
+        thread.start()
+        return thread
 
     def stop(self, *, drain: float | None = None) -> None:
         """Takes nothing more, lets what runs run on for ``drain`` seconds, then interrupts it, hands it back, and ends.
@@ -181,12 +191,6 @@ class Worker:
             _log.warning("a store is away; it is tried again in %g s: %s", self._settings.retry_seconds, error)
 
     def _work(self) -> None:
-        try:
-            self._work_until_stopped()
-        finally:
-            self._ended.put(None)
-
-    def _work_until_stopped(self) -> None:
         errors: list[BaseException] = []
         first, *others = self._stations
         threads = [
