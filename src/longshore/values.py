@@ -19,6 +19,9 @@ SECOND: Final[Duration] = 1_000_000
 ATTEMPTS_KEPT: Final = 20
 UNREADABLE: Final = "longshore.unreadable"
 """The note that a driver gives a job of which it cannot read everything: it says what. Nobody runs such a job."""
+KEPT_IN_EACH: Final = frozenset({"holder", "moving"})
+"""The kinds of records of which each of several stores has its own: leases, which its own clock judges, and its seal.
+Who writes one unconditionally writes it in all; who reads finds what is in any."""
 
 
 class State(IntEnum):
