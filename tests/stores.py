@@ -26,6 +26,8 @@ def fresh_store(name: str, folder: Path, serve: Callable[[str], Server] | None =
         return MemoryStore()
     if name == "sqlite":
         return f"sqlite:///{folder}/jobs.db"
+    if name == "multi":
+        return [f"sqlite:///{folder}/{tag}.db#{tag}" for tag in ("east", "west")]
     assert serve is not None, f"{name} needs a server"
     parts = urlsplit(serve(name).url)
     namespace = urlencode({"namespace": f"t{IdMaker()().lower()}"})

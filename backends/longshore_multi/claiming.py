@@ -27,7 +27,6 @@ class Taking:
         self._expired: list[str] = []
         self._dues: list[Duration] = []
         self._passed_over = False
-        self._bytes = 0
 
     @property
     def claims(self) -> list[Claim]:
@@ -38,11 +37,6 @@ class Taking:
     def limit(self) -> int:
         """How many more."""
         return self._limit - len(self._jobs)
-
-    @property
-    def max_bytes(self) -> int | None:
-        """How much more."""
-        return None if self._max_bytes is None else self._max_bytes - self._bytes
 
     def take_from(self, parts: Iterable[Part]) -> None:
         """Takes from one after the other; one that does not answer is passed over. What its lost answer held, its
@@ -65,14 +59,14 @@ class Taking:
         """Whether no further part need be asked."""
         if not self._jobs:
             return False
-        return self.limit <= 0 or not self._claims or (self.max_bytes is not None and self.max_bytes <= 0)
+        # A part gives its first job however large it is: of bytes there would be more than were allowed.
+        return self.limit <= 0 or not self._claims or self._max_bytes is not None
 
     def add(self, claimed: Claimed) -> None:
         """What one part gave."""
         self._jobs += claimed.jobs
         self._expired += claimed.expired
         self._passed_over = self._passed_over or claimed.passed_over
-        self._bytes += sum(len(job.payload) for job in claimed.jobs)
         if claimed.next_due is not None:
             self._dues.append(claimed.next_due)
         for job in claimed.jobs:
@@ -85,7 +79,7 @@ class Taking:
         return Claimed([], self._expired, min(self._dues, default=None), self._passed_over)
 
     def _claim(self, part: Part) -> Claimed:
-        return part.claim(self._claims, holder=self._holder, limit=self.limit, max_bytes=self.max_bytes)
+        return part.claim(self._claims, holder=self._holder, limit=self.limit, max_bytes=self._max_bytes)
 
 
 def _after(claim: Claim, job: StoredJob) -> Claim | None:

@@ -10,7 +10,7 @@ from typing import Any, Final, NamedTuple
 from urllib.parse import parse_qs, unquote, urlsplit
 
 from longshore.errors import ConfigurationError
-from longshore.registry import without_password
+from longshore.registry import driver_for, without_password
 
 SCHEME: Final = "multi:"
 _TAG: Final = re.compile(r"[a-z0-9_-]{1,16}")
@@ -103,6 +103,7 @@ def _member(given: Any, options: Mapping[str, Any]) -> Member:
         given, sign, fragment = given.partition("#")
         tag = tag or (fragment if sign else _digest_of(given, options))
     if tag is None:
+        driver_for(given)  # What is no store at all is said first.
         raise ConfigurationError(
             f"a live {type(given).__qualname__} says no name by which it is known again: give it a tag, as in "
             '[{"target": handle, "tag": "east"}, …]'

@@ -125,13 +125,13 @@ class Part(Driver):
         self._ask(lambda driver: None)
 
     def clear(self) -> None:
-        self._ask(Driver.clear)
+        self._ask(lambda driver: driver.clear())
         self._is_known = False
         if self._migrates:
             self.open_known()
 
     def now(self) -> Instant:
-        return self._ask(Driver.now, known=False)
+        return self._ask(lambda driver: driver.now(), known=False)
 
     def insert(self, jobs: Sequence[NewJob | StoredJob], *, tx: Any = None) -> list[Inserted]:
         return self._ask(lambda driver: driver.insert(jobs, tx=tx))
@@ -196,10 +196,10 @@ class Part(Driver):
         return self._ask(lambda driver: driver.listen(topics), known=False)
 
     def transaction(self) -> AbstractContextManager[Any]:
-        return self._ask(Driver.transaction)
+        return self._ask(lambda driver: driver.transaction())
 
     def examined(self) -> int | None:
-        return self._ask(Driver.examined, known=False)
+        return self._ask(lambda driver: driver.examined(), known=False)
 
     def _ask(self, call: Callable[[Driver], T], *, known: bool = True) -> T:
         try:

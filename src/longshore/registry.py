@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import difflib
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from importlib.metadata import entry_points
 from typing import Any, Final
 
@@ -136,6 +136,12 @@ def _by_handle(handle: object) -> type[Driver]:
 
 def without_password(target: object) -> str:
     """A target as it may be shown."""
+    if isinstance(target, list | tuple):
+        return " ".join(map(without_password, target))
+    if isinstance(target, Mapping) and "target" in target:
+        return without_password(target["target"])
     if not isinstance(target, str):
         return f"a {type(target).__qualname__}"
+    if target.startswith("multi:"):
+        return "multi:" + without_password(target.removeprefix("multi:").split())
     return _PASSWORD_OPTION.sub(r"\1***", _PASSWORD.sub(r"\1:***@", target))

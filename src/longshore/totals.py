@@ -10,7 +10,7 @@ import logging
 from typing import Final
 
 from longshore.contract import Instant, Write
-from longshore.errors import StoreError
+from longshore.errors import StoreError, Unavailable
 from longshore.guard import Guard
 
 KIND: Final = "total"
@@ -22,9 +22,12 @@ _log = logging.getLogger("longshore")
 
 
 def note_first_use(store: Guard) -> None:
-    """Remembers when the store was first used, if nobody has before."""
-    if not store.read(KIND, [FIRST_USE]):
-        store.write([Write(KIND, FIRST_USE, str(store.now()).encode(), 0)])
+    """Remembers when the store was first used, if nobody has before; if that cannot be kept now, another time."""
+    try:
+        if not store.driver.read(KIND, [FIRST_USE]):
+            store.driver.write([Write(KIND, FIRST_USE, str(store.now()).encode(), 0)])
+    except Unavailable as error:
+        _log.warning("when the store was first used is noted another time: %s", error)
 
 
 def first_use(store: Guard) -> Instant | None:

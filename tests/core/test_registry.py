@@ -136,7 +136,7 @@ class TestHandles:
 
         assert registry.driver_for(OwnStore()) is MemoryDriver
 
-    @pytest.mark.parametrize("handle", [None, 5, b"memory://", Path("jobs.db"), [1]], ids=repr)
+    @pytest.mark.parametrize("handle", [None, 5, b"memory://", Path("jobs.db"), {1}], ids=repr)
     def test_what_no_driver_takes_is_refused_by_its_type(self, handle: object) -> None:
         with pytest.raises(UnknownDriver, match=f"got a {type(handle).__qualname__}"):
             registry.driver_for(handle)

@@ -16,6 +16,10 @@ BESIDE = "_beside"
 """What is put behind the namespace of a test that needs two."""
 
 
+one_place = pytest.mark.usefixtures("in_one_place")
+"""Of a promise about several jobs, or several names of one: asked only of a store that keeps all in one place."""
+
+
 class Connect(Protocol):
     """Opens one more connection to the test's store; with ``clock=None`` the store uses its own."""
 
@@ -76,7 +80,7 @@ class StoreFixtures:
         return connection
 
     @pytest.fixture
-    def one_place(self, store: Driver) -> None:
+    def in_one_place(self, store: Driver) -> None:
         """Asks for a store that keeps all jobs in one place, whatever their names."""
         needs(store, Features.ONE_PLACE)
 

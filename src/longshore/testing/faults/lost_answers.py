@@ -24,7 +24,7 @@ from longshore.contract import (
 )
 from longshore.errors import Unavailable
 from longshore.testing.faults.cut import CutDriver, Moment
-from longshore.testing.fixtures import StoreFixtures
+from longshore.testing.fixtures import StoreFixtures, one_place
 from longshore.testing.samples import (
     ANNA,
     BERT,
@@ -117,6 +117,7 @@ class LostAnswers(StoreFixtures):
 
     @pytest.mark.parametrize("moment", list(Moment))
     @pytest.mark.parametrize("name", CALLS)
+    @one_place
     def test_a_cut_call_that_is_sent_again_leaves_the_same(self, store: Driver, name: str, moment: Moment) -> None:
         """Every call, cut before or after it took effect and sent again, even twice, leaves what it would have left."""
         method, call = CALLS[name]
@@ -132,6 +133,7 @@ class LostAnswers(StoreFixtures):
         assert cut.is_whole
         assert stored_in(store) == wanted, f"{name}, sent again, left something else"
 
+    @one_place
     def test_an_insert_sent_again_is_known_by_its_digest(self, store: Driver) -> None:
         """The answer to an insert that was sent again says which task and digest are stored."""
         job = new_job("a", digest=b"digest", unique_key="u")

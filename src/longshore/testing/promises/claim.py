@@ -7,7 +7,7 @@ from msgspec.structs import replace
 from longshore import reference
 from longshore.contract import HELD, SECOND, Claim, Driver, State, Where
 from longshore.testing.clock import ManualClock
-from longshore.testing.fixtures import StoreFixtures
+from longshore.testing.fixtures import StoreFixtures, one_place
 from longshore.testing.samples import (
     ANNA,
     BERT,
@@ -32,6 +32,7 @@ from longshore.testing.samples import (
 class ClaimPromises(StoreFixtures):
     """Claims."""
 
+    @one_place
     def test_a_claim_starts_a_run(self, store: Driver, clock: ManualClock) -> None:
         """A claimed job is RUNNING for its holder since now, with generation + 1 and attempt + 1, and nothing else of
         it changed; it is answered as it is stored."""
@@ -106,6 +107,7 @@ class ClaimPromises(StoreFixtures):
         clock.advance(1)
         assert ids(take(store)) == ["a"]
 
+    @one_place
     def test_due_jobs_become_findable_earliest_first(self, store: Driver, clock: ManualClock) -> None:
         """A claim makes jobs findable that have become due, the earliest first; an empty answer with ``next_due`` 0
         asks to be asked again."""
@@ -126,6 +128,7 @@ class ClaimPromises(StoreFixtures):
         limit = min(1_000, store.limits.batch)
         assert len(take(store, limit=limit)) == limit
 
+    @one_place
     def test_a_claim_takes_only_its_tasks(self, store: Driver) -> None:
         """With ``tasks`` a claim takes only jobs of these; jobs of others stay, and are taken by those who want them in
         their order."""
@@ -153,6 +156,7 @@ class ClaimPromises(StoreFixtures):
         clock.advance(1)
         assert ids(take(store, id="later")) == ["later"]
 
+    @one_place
     def test_limits_hold_for_each_claim_and_for_all(self, store: Driver) -> None:
         """Each claim takes at most its own limit, all together at most the call's."""
         put(store, *(new_job(f"{queue}{number}", queue=queue) for queue in "xyz" for number in range(5)))
@@ -160,6 +164,7 @@ class ClaimPromises(StoreFixtures):
         jobs = store.claim(claims, holder=ANNA, limit=4).jobs
         assert ids(jobs) == ["x0", "x1", "z0", "z1"]
 
+    @one_place
     def test_a_claim_takes_no_more_bytes(self, store: Driver) -> None:
         """``max_bytes`` bounds the payloads of a call together; one job is taken though it is larger."""
         put(store, *(new_job(f"{number}", payload=b"x" * 100) for number in range(5)))
@@ -212,6 +217,7 @@ class ClaimPromises(StoreFixtures):
         assert ids(take(store)) == ["d", "c"]
         assert ids(take(store, queues=("other",))) == ["a"]
 
+    @one_place
     def test_a_thousand_are_claimed_at_once(self, store: Driver) -> None:
         """One call takes as many jobs as the driver's limits allow."""
         size = min(store.limits.batch, 2_000)

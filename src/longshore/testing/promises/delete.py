@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from longshore.contract import EVERY, SECOND, By, Driver, Insertion, State, UniqueScope, Where
 from longshore.testing.clock import ManualClock
-from longshore.testing.fixtures import StoreFixtures
+from longshore.testing.fixtures import StoreFixtures, one_place
 from longshore.testing.samples import end, ids, move, names, new_job, put, run, settle, start, stored, take, walk
 
 
@@ -29,6 +29,7 @@ class DeletePromises(StoreFixtures):
         assert store.delete(EVERY) == ["free"], "a held job was removed"
         assert ids(walk(store)) == ["reserved", "running"]
 
+    @one_place
     def test_the_oldest_are_removed_first(self, store: Driver, clock: ManualClock) -> None:
         """At most ``limit`` jobs are removed, those that were created first."""
         for name in ("z", "y", "b", "a", "c"):
@@ -55,6 +56,7 @@ class DeletePromises(StoreFixtures):
         assert store.delete(Where(ended=61 * SECOND)) == ["old"]
         assert store.delete(Where(ended=0)) == ["new"]
 
+    @one_place
     def test_a_job_whose_unique_period_runs_stays(self, store: Driver, clock: ManualClock) -> None:
         """A job that holds the slot of a running unique period is left until the period is over."""
         put(store, new_job("a", unique_key="u", unique_scope=UniqueScope.PERIOD, unique_for=10 * SECOND))
@@ -65,6 +67,7 @@ class DeletePromises(StoreFixtures):
         assert store.delete(EVERY) == ["a"]
         assert store.insert([new_job("b", unique_key="u")])[0].outcome is Insertion.INSERTED
 
+    @one_place
     def test_nothing_is_left_of_a_removed_job(self, store: Driver) -> None:
         """A new job under the id of a removed one has no attempts, notes, parents or result of it."""
         job = run(store, "a", notes={"old": 1}, parents=("p",), group="g", unique_key="u", key="k")
@@ -78,6 +81,7 @@ class DeletePromises(StoreFixtures):
         assert move(store, "p", State.SUCCEEDED).releases is False, "a removed job is still somebody's child"
         assert store.count(By.GROUP_STATE) == {}
 
+    @one_place
     def test_a_removed_child_waits_no_more(self, store: Driver) -> None:
         """A removed job does not count among the children that wait."""
         put(store, new_job("p"), new_job("child", parents=("p",), waiting=True))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from longshore.contract import SECOND, Answer, Claim, Claimed, Driver, Insertion, Outcome, State, Where
 from longshore.testing.clock import ManualClock
-from longshore.testing.fixtures import StoreFixtures
+from longshore.testing.fixtures import StoreFixtures, one_place
 from longshore.testing.samples import (
     ANNA,
     QUEUE,
@@ -36,6 +36,7 @@ class ExpiryPromises(StoreFixtures):
         assert ids(take(store, id="c")) == [], "a job was begun past its deadline"
         assert ids(take(store)) == [], "a job was begun past its deadline"
 
+    @one_place
     def test_a_claim_answers_what_it_expired(self, store: Driver, clock: ManualClock) -> None:
         """Jobs past their deadline that a claim meets go to EXPIRED, and it answers their ids beside the jobs; they do
         not count against its limit."""
@@ -46,6 +47,7 @@ class ExpiryPromises(StoreFixtures):
         assert sorted(claimed.expired) == ["a", "c"], "a claim expired jobs and did not say so"
         assert [state_of(store, name) for name in "ac"] == [State.EXPIRED] * 2
 
+    @one_place
     def test_an_expired_job_is_ended(self, store: Driver, clock: ManualClock) -> None:
         """A job that a claim expired is ended now, and has freed its unique slot and its turn."""
         put(store, new_job("a", expires_in=SECOND, unique_key="u", key="k"))
@@ -64,6 +66,7 @@ class ExpiryPromises(StoreFixtures):
         claimed = store.claim([Claim(id="a")], holder=ANNA, limit=1)
         assert (claimed.jobs, claimed.expired) == ([], ["a"])
 
+    @one_place
     def test_an_expired_job_releases_others(self, store: Driver, clock: ManualClock) -> None:
         """A job that a claim expired is marked when jobs wait for it."""
         put(store, new_job("p", expires_in=SECOND), new_job("q", expires_in=SECOND))

@@ -15,7 +15,7 @@ from longshore.contract import (
     Where,
 )
 from longshore.testing.clock import ManualClock
-from longshore.testing.fixtures import StoreFixtures
+from longshore.testing.fixtures import StoreFixtures, one_place
 from longshore.testing.samples import (
     QUEUE,
     TASK,
@@ -58,6 +58,7 @@ EVERYTHING = NewJob(
 class InsertPromises(StoreFixtures):
     """New jobs."""
 
+    @one_place
     def test_a_new_job_is_stored_as_it_was_given(self, store: Driver, clock: ManualClock) -> None:
         """Every field of a new job is stored as it was given."""
         assert store.insert([EVERYTHING]) == [Inserted(Insertion.INSERTED, State.PENDING)]
@@ -70,6 +71,7 @@ class InsertPromises(StoreFixtures):
         assert job == reference.born(NewJob("plain", QUEUE, TASK, b""), clock(), 0)
         assert (job.due, job.expires, job.generation, job.attempt) == (clock(), None, 0, 0)
 
+    @one_place
     def test_jobs_of_one_call_are_created_one_after_another(self, store: Driver, clock: ManualClock) -> None:
         """`created` rises by one microsecond from element to element, and due times do not."""
         put(store, *(new_job(name) for name in "cab"))
@@ -114,6 +116,7 @@ class InsertPromises(StoreFixtures):
         put(store, new_job("a", notes={"none": None, "deep": {"none": None}}))
         assert dict(stored(store, "a").notes) == {"deep": {"none": None}}
 
+    @one_place
     def test_priorities_are_16_bit_integers(self, store: Driver) -> None:
         """Priorities from -32768 to 32767 are stored, and claimed highest first."""
         priorities = [0, 32_767, -32_768, 1, -1]
@@ -150,6 +153,7 @@ class InsertPromises(StoreFixtures):
         assert second.digest == b"1"
         assert stored(store, "a").digest == b"1"
 
+    @one_place
     def test_a_refused_job_spoils_no_other_of_its_batch(self, store: Driver) -> None:
         """Each job of an insert stands alone: the others of the batch are stored and answered in their order."""
         put(store, new_job("old"), new_job("owner", unique_key="k"))
@@ -163,6 +167,7 @@ class InsertPromises(StoreFixtures):
         """An empty call is answered by an empty list."""
         assert store.insert([]) == []
 
+    @one_place
     def test_a_whole_batch_is_stored(self, store: Driver) -> None:
         """As many jobs as the driver's limits allow are stored by one call, each once."""
         size = min(store.limits.batch, 5_000)

@@ -10,7 +10,7 @@ import pytest
 from longshore.contract import EVERY, SECOND, By, Driver, Features, Insertion, Limits, Write
 from longshore.errors import ConfigurationError
 from longshore.testing.clock import ManualClock
-from longshore.testing.fixtures import BESIDE, Connect, StoreFixtures
+from longshore.testing.fixtures import BESIDE, Connect, StoreFixtures, one_place
 from longshore.testing.samples import ids, new_job, put, run, stored, take, walk
 
 
@@ -64,6 +64,7 @@ class LifecyclePromises(StoreFixtures):
         two.close()
         assert ids(walk(one)) == ["a"]
 
+    @one_place
     def test_namespaces_do_not_see_each_other(self, connect: Connect, options: dict[str, Any]) -> None:
         """Stores with different namespaces share nothing: not jobs, keys, records, or counts."""
         one, two = connect(), connect(namespace=options.get("namespace", "longshore") + BESIDE)
@@ -88,6 +89,7 @@ class LifecyclePromises(StoreFixtures):
         assert ids(walk(store)) == ["a"]
         assert len(store.read("k")) == 1
 
+    @one_place
     def test_clear_removes_everything(self, store: Driver) -> None:
         """`clear` removes every job, held ones too, with all that is theirs, and every record."""
         put(store, new_job("a", unique_key="u", key="k", group="g"))

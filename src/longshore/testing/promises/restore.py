@@ -19,7 +19,7 @@ from longshore.contract import (
     Where,
 )
 from longshore.testing.clock import ManualClock
-from longshore.testing.fixtures import StoreFixtures
+from longshore.testing.fixtures import StoreFixtures, one_place
 from longshore.testing.samples import ANNA, ids, new_job, put, run, settle, stored, stored_job, take
 
 WHOLE = StoredJob(
@@ -87,6 +87,7 @@ class RestorePromises(StoreFixtures):
         job = stored_job("a", State.FAILED, clock(), ended=clock())
         assert [answer.outcome for answer in store.insert([job, job])] == [Insertion.INSERTED, Insertion.REPEATED]
 
+    @one_place
     def test_a_restored_job_does_not_take_a_held_key(self, store: Driver, clock: ManualClock) -> None:
         """A restored job that held its unique slot is answered HELD where another job has it; one that had freed it is
         stored."""
@@ -97,6 +98,7 @@ class RestorePromises(StoreFixtures):
         assert (first.outcome, first.held_by) == (Insertion.HELD, "owner")
         assert second.outcome is Insertion.INSERTED
 
+    @one_place
     def test_a_restored_job_does_not_take_a_held_turn(self, store: Driver, clock: ManualClock) -> None:
         """A restored job that had a turn is answered HELD where another job has it; one without is stored."""
         put(store, new_job("owner", key="k"))
@@ -116,6 +118,7 @@ class RestorePromises(StoreFixtures):
         (answer,) = store.update([settle(job)])
         assert answer.outcome is Outcome.MOVED
 
+    @one_place
     def test_a_copied_store_is_the_same_store(self, store: Driver) -> None:
         """What was selected and removed can be inserted again, and is what it was."""
         run(store, "a", notes={"x": [1]}, key="k")

@@ -8,7 +8,7 @@ from msgspec.structs import replace
 from longshore import reference
 from longshore.contract import Answer, Change, Claim, Driver, Fields, Outcome, State, Where
 from longshore.testing.clock import ManualClock
-from longshore.testing.fixtures import StoreFixtures
+from longshore.testing.fixtures import StoreFixtures, one_place
 from longshore.testing.samples import (
     ANNA,
     BERT,
@@ -180,6 +180,7 @@ class RunPromises(StoreFixtures):
                 assert answer == Answer(Outcome.MOVED, to, 1)
                 assert stored(store, job.id) == reference.changed(job, change, clock())
 
+    @one_place
     def test_an_exchange_is_an_update_and_a_claim(self, store: Driver) -> None:
         """`exchange` answers what `update` and then `claim` would."""
         done = run(store, "done")

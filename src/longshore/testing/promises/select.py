@@ -8,7 +8,7 @@ from msgspec.structs import fields, replace
 from longshore import reference
 from longshore.contract import EVERY, SECOND, By, Driver, Order, State, Where
 from longshore.testing.clock import ManualClock
-from longshore.testing.fixtures import StoreFixtures
+from longshore.testing.fixtures import StoreFixtures, one_place
 from longshore.testing.samples import (
     ANNA,
     BERT,
@@ -92,6 +92,7 @@ def fill(store: Driver, clock: ManualClock) -> None:
 class SelectPromises(StoreFixtures):
     """Questions."""
 
+    @one_place
     def test_the_first_of_each_key_or_group(self, store: Driver, clock: ManualClock) -> None:
         """`each`: of each of the keys, or else of each of the groups, at most so many, the first in this order."""
         put(store, *(new_job(f"{key}{n}", key=key, group=f"group {key}") for n in range(3) for key in "kl"))
@@ -105,6 +106,7 @@ class SelectPromises(StoreFixtures):
         assert ids(store.select(waiting, order=Order.OLDEST, each=1).jobs) == ["k1", "l1"]
 
     @pytest.mark.parametrize("where", ASKED, ids=name_of)
+    @one_place
     def test_every_question_is_answered_as_matches_says(self, store: Driver, clock: ManualClock, where: Where) -> None:
         """`select` finds the jobs that `longshore.reference.matches` names, all that is given taken together."""
         fill(store, clock)
@@ -149,6 +151,7 @@ class SelectPromises(StoreFixtures):
         assert ids(walk(store, limit=2)) == names(4)
         assert ids(walk(store, Where(queues=["none"]), limit=2)) == []
 
+    @one_place
     def test_bodies_are_left_out_when_not_wanted(self, store: Driver) -> None:
         """Without ``body`` a job comes with an empty payload, no cursor, result or attempts; all else is there."""
         job = run(store, "a", payload=b"large", notes={"n": 1}, parents=("p",))
@@ -172,6 +175,7 @@ class SelectPromises(StoreFixtures):
         fill(store, clock)
         return store
 
+    @one_place
     def test_jobs_are_counted_by_queue_and_state(self, counted: Driver) -> None:
         """`count` by queue and state is exact, and leaves zeros out."""
         assert counted.count(By.QUEUE_STATE) == {
@@ -183,22 +187,26 @@ class SelectPromises(StoreFixtures):
             ("other", State.CANCELLED): 1,
         }
 
+    @one_place
     def test_jobs_are_counted_by_task(self, counted: Driver) -> None:
         """`count` by queue, task and state is exact."""
         found = counted.count(By.QUEUE_TASK_STATE, Where(states=[State.PENDING, State.CANCELLED]))
         assert found == {(QUEUE, TASK, State.PENDING): 5, ("other", "render", State.CANCELLED): 1}
 
+    @one_place
     def test_jobs_are_counted_by_holder(self, counted: Driver) -> None:
         """`count` by holder counts held jobs, and only these."""
         assert counted.count(By.HOLDER) == {(ANNA,): 1, (BERT,): 1}, "expected only held jobs to be counted"
         assert counted.count(By.HOLDER, Where(holder=ANNA)) == {(ANNA,): 1}
         assert counted.count(By.HOLDER, Where(states=[State.SUCCEEDED])) == {}
 
+    @one_place
     def test_jobs_are_counted_by_group(self, counted: Driver) -> None:
         """`count` by group counts jobs that have one."""
         assert counted.count(By.GROUP_STATE) == {("g", State.PENDING): 1, ("g", State.CANCELLED): 1}
         assert counted.count(By.GROUP_STATE, Where(groups=["none"])) == {}
 
+    @one_place
     def test_a_count_can_be_narrowed(self, counted: Driver) -> None:
         """`count` counts only jobs that ``where`` asks for."""
         assert counted.count(By.QUEUE_STATE, Where(queues=["other"], states=[State.CANCELLED])) == {

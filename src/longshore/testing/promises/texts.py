@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from longshore.contract import By, Change, Claim, Driver, Insertion, NewJob, Outcome, State, Where, Write
-from longshore.testing.fixtures import StoreFixtures
+from longshore.testing.fixtures import StoreFixtures, one_place
 from longshore.testing.samples import ANNA, PECULIAR, QUEUE, TASK, bytewise, ids, new_job, put, take, walk
 
 
@@ -16,6 +16,7 @@ class TextPromises(StoreFixtures):
         for text in PECULIAR:
             assert ids(store.select(Where(ids=[text])).jobs) == [text]
 
+    @one_place
     def test_jobs_of_one_due_time_are_ordered_by_the_bytes_of_their_ids(self, store: Driver) -> None:
         """Claims and pages order ids by their bytes."""
         for text in reversed(PECULIAR):
@@ -31,6 +32,7 @@ class TextPromises(StoreFixtures):
             assert [job.queue for job in take(store, queues=(text,))] == [text]
             assert [job.task for job in take(store, queues=(QUEUE,), tasks=frozenset([text]))] == [text]
 
+    @one_place
     def test_unique_keys_and_turns_are_told_apart_by_their_bytes(self, store: Driver) -> None:
         """Two keys are one only if their bytes are the same."""
         jobs = [NewJob(f"{n}", QUEUE, TASK, b"", unique_key=text, key=text) for n, text in enumerate(PECULIAR)]
@@ -41,6 +43,7 @@ class TextPromises(StoreFixtures):
             assert ids(store.select(Where(unique_key=text)).jobs) == [f"{number}"]
             assert ids(store.select(Where(keys=[text])).jobs) == [f"{number}"]
 
+    @one_place
     def test_groups_and_parents_are_told_apart_by_their_bytes(self, store: Driver) -> None:
         """A group and a parent are found by their bytes."""
         put(store, *(new_job(f"{n}", group=text, parents=(text,)) for n, text in enumerate(PECULIAR)))
@@ -49,6 +52,7 @@ class TextPromises(StoreFixtures):
             assert ids(store.select(Where(parents=[text])).jobs) == [f"{number}"]
         assert store.count(By.GROUP_STATE) == {(text, State.PENDING): 1 for text in PECULIAR}
 
+    @one_place
     def test_holders_are_told_apart_by_their_bytes(self, store: Driver) -> None:
         """A run is its holder's alone, to the byte."""
         put(store, *(new_job(f"{number:02}") for number in range(len(PECULIAR))))

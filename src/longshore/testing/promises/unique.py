@@ -6,7 +6,7 @@ from msgspec.structs import replace
 
 from longshore.contract import SECOND, Driver, Inserted, Insertion, Outcome, State, UniqueScope, Where
 from longshore.testing.clock import ManualClock
-from longshore.testing.fixtures import StoreFixtures
+from longshore.testing.fixtures import StoreFixtures, one_place
 from longshore.testing.samples import end, ids, move, new_job, put, run, settle, start, stored, walk
 
 KEY = "invoice 7"
@@ -22,6 +22,7 @@ def insert_rival(store: Driver, identity: str = "rival") -> Inserted:
 class UniquePromises(StoreFixtures):
     """Unique slots."""
 
+    @one_place
     def test_a_held_key_keeps_others_out(self, store: Driver) -> None:
         """While a job holds a unique key, an insert of another with it is answered HELD with the holder's id, and
         stores nothing."""
@@ -29,6 +30,7 @@ class UniquePromises(StoreFixtures):
         assert insert_rival(store) == HELD_BY_OWNER, "two jobs hold one unique key"
         assert ids(walk(store)) == ["owner"]
 
+    @one_place
     def test_of_two_with_one_key_in_a_call_the_earlier_wins(self, store: Driver) -> None:
         """Within one call the earlier of two jobs with one unique key is stored, the later is answered HELD by it."""
         first, second = store.insert([new_job("owner", unique_key=KEY), new_job("rival", unique_key=KEY)])
@@ -36,6 +38,7 @@ class UniquePromises(StoreFixtures):
         assert (second.outcome, second.held_by) == (Insertion.HELD, "owner")
         assert ids(walk(store)) == ["owner"]
 
+    @one_place
     def test_the_id_is_checked_before_the_key(self, store: Driver) -> None:
         """A repeated insert is answered REPEATED though its unique key is held, by itself or by another."""
         put(store, new_job("owner", unique_key=KEY), new_job("other"))
@@ -43,6 +46,7 @@ class UniquePromises(StoreFixtures):
         found = [answer.outcome for answer in answers]
         assert found == [Insertion.REPEATED] * 2, "the unique key was checked before the id"
 
+    @one_place
     def test_every_end_frees_the_key(self, store: Driver) -> None:
         """A job that ends frees its unique slot, however it ends."""
         ends = (State.SUCCEEDED, State.FAILED, State.CANCELLED, State.EXPIRED, State.ABANDONED)
@@ -52,6 +56,7 @@ class UniquePromises(StoreFixtures):
             assert not stored(store, str(number)).unique_held, f"a job that is {to.name} leaks its unique slot"
         assert insert_rival(store).outcome is Insertion.INSERTED
 
+    @one_place
     def test_a_key_until_end_is_held_by_a_run(self, store: Driver) -> None:
         """A unique slot of scope END is held while the job runs, and while it waits for a retry."""
         job = run(store, "owner", unique_key=KEY)
@@ -59,6 +64,7 @@ class UniquePromises(StoreFixtures):
         store.update([settle(job, State.PENDING, fields={"delay": SECOND})])
         assert insert_rival(store) == HELD_BY_OWNER, "a retry freed a slot that is held until the end"
 
+    @one_place
     def test_a_key_until_start_is_freed_by_a_claim(self, store: Driver) -> None:
         """A unique slot of scope START is freed when the job is claimed to run, not before, and never taken back by
         its retries."""
@@ -70,6 +76,7 @@ class UniquePromises(StoreFixtures):
         store.update([settle(job, State.PENDING)])
         assert not stored(store, "owner").unique_held, "a retry took back a slot that was freed"
 
+    @one_place
     def test_a_reserved_job_keeps_a_key_until_it_is_started(self, store: Driver) -> None:
         """A unique slot of scope START is kept while the job is RESERVED, and freed by the move to RUNNING."""
         put(store, new_job("owner", unique_key=KEY, unique_scope=UniqueScope.START))
@@ -78,6 +85,7 @@ class UniquePromises(StoreFixtures):
         store.update([settle(job, State.RUNNING)])
         assert insert_rival(store).outcome is Insertion.INSERTED
 
+    @one_place
     def test_a_period_outlives_its_job(self, store: Driver, clock: ManualClock) -> None:
         """A unique slot of scope PERIOD is held until its time, also when the job has ended before."""
         put(store, new_job("owner", unique_key=KEY, unique_scope=UniqueScope.PERIOD, unique_for=10 * SECOND))
@@ -85,6 +93,7 @@ class UniquePromises(StoreFixtures):
         clock.advance(9.999_999)
         assert insert_rival(store) == HELD_BY_OWNER, "a unique period was cut short by the job's end"
 
+    @one_place
     def test_a_lapsed_period_gives_way(self, store: Driver, clock: ManualClock) -> None:
         """An insert takes the slot of a period that has passed from its holder, whatever that job does."""
         put(store, new_job("owner", unique_key=KEY, unique_scope=UniqueScope.PERIOD, unique_for=10 * SECOND))
@@ -93,6 +102,7 @@ class UniquePromises(StoreFixtures):
         assert not stored(store, "owner").unique_held
         assert stored(store, "rival").unique_held
 
+    @one_place
     def test_an_end_after_the_period_frees_the_key(self, store: Driver, clock: ManualClock) -> None:
         """A job that ends after its unique period frees the slot."""
         put(store, new_job("owner", unique_key=KEY, unique_scope=UniqueScope.PERIOD, unique_for=SECOND))
@@ -100,6 +110,7 @@ class UniquePromises(StoreFixtures):
         end(store, "owner")
         assert not stored(store, "owner").unique_held
 
+    @one_place
     def test_a_retry_takes_the_slot_again(self, store: Driver) -> None:
         """A change with ``unique_held`` True takes the slot of the job's key again."""
         put(store, new_job("owner", unique_key=KEY))
@@ -108,6 +119,7 @@ class UniquePromises(StoreFixtures):
         assert answer.outcome is Outcome.MOVED
         assert insert_rival(store) == HELD_BY_OWNER
 
+    @one_place
     def test_a_slot_of_another_job_is_not_taken(self, store: Driver) -> None:
         """A change that would take another job's unique slot is answered HELD, and changes nothing."""
         put(store, new_job("loser", unique_key=KEY))
@@ -118,6 +130,7 @@ class UniquePromises(StoreFixtures):
         assert (answer.outcome, answer.state) == (Outcome.HELD, State.CANCELLED)
         assert stored(store, "loser") == before, "a change that was answered HELD changed something"
 
+    @one_place
     def test_a_change_takes_a_lapsed_slot(self, store: Driver, clock: ManualClock) -> None:
         """A change takes the slot of a period that has passed, as an insert does."""
         put(store, new_job("winner", unique_key=KEY))
@@ -128,6 +141,7 @@ class UniquePromises(StoreFixtures):
         assert answer.outcome is Outcome.MOVED
         assert not stored(store, "old").unique_held
 
+    @one_place
     def test_a_change_can_free_and_exchange_the_slot(self, store: Driver) -> None:
         """``unique_held`` False frees the slot; a new ``unique_key`` frees the old key's and takes its own."""
         put(store, new_job("owner", unique_key=KEY), new_job("other", unique_key="other"))
@@ -138,6 +152,7 @@ class UniquePromises(StoreFixtures):
         assert insert_rival(store).outcome is Insertion.INSERTED
         assert ids(store.select(Where(unique_key="new")).jobs) == ["owner"]
 
+    @one_place
     def test_a_removed_job_leaves_its_key(self, store: Driver) -> None:
         """`delete` frees the unique slot of a job that held it."""
         put(store, new_job("owner", unique_key=KEY))

@@ -23,7 +23,7 @@ from longshore.contract import (
     Where,
 )
 from longshore.testing.clock import ManualClock
-from longshore.testing.fixtures import StoreFixtures
+from longshore.testing.fixtures import StoreFixtures, one_place
 from longshore.testing.samples import (
     end,
     ids,
@@ -79,6 +79,7 @@ class UpdatePromises(StoreFixtures):
         answer = move(store, "a", State.CANCELLED, fields={"cancel_asked": True})
         assert answer == Answer(Outcome.MOVED, State.CANCELLED, 0, cancel_asked=True, awaited=True)
 
+    @one_place
     def test_every_field_can_be_changed(self, store: Driver, clock: ManualClock) -> None:
         """Each field of the closed list is stored as given, all of them together too; what is not named stays."""
         put(store, new_job("all", notes={"old": 1}, group="g"))
@@ -97,6 +98,7 @@ class UpdatePromises(StoreFixtures):
             assert store.update([change])[0].outcome is Outcome.MOVED
             assert stored(store, identity) == reference.changed(before, change, clock())
 
+    @one_place
     def test_fields_can_be_emptied(self, store: Driver) -> None:
         """A field that may be None is emptied by None."""
         put(store, new_job("a", expires_in=SECOND, unique_key="u"))
@@ -163,6 +165,7 @@ class UpdatePromises(StoreFixtures):
         assert move(store, "a", State.PENDING).state is State.PENDING
         assert ids(take(store)) == ["a"]
 
+    @one_place
     def test_a_reserved_job_is_started(self, store: Driver, clock: ManualClock) -> None:
         """A move from RESERVED to RUNNING sets ``started``, keeps holder and generation, frees a key until start."""
         put(store, new_job("a", unique_key="u", unique_scope=UniqueScope.START))
@@ -183,6 +186,7 @@ class UpdatePromises(StoreFixtures):
         assert stored(store, "a").generation == 1, "a change raised the generation"
         assert move(store, "a", State.PENDING, renews=True).generation == 2
 
+    @one_place
     def test_children_that_wait_are_told(self, store: Driver) -> None:
         """An end says whether waiting jobs name this job as a parent, in its answer and in the job, until the core
         clears it; jobs that do not wait do not count."""
@@ -196,11 +200,13 @@ class UpdatePromises(StoreFixtures):
         assert move(store, "p", fields={"releases": False}).releases is False
         assert ids(store.select(Where(releases=True)).jobs) == []
 
+    @one_place
     def test_jobs_that_wait_for_a_turn_are_told(self, store: Driver) -> None:
         """An end says whether jobs of its key wait for the turn that it had."""
         put(store, new_job("a", key="k"), new_job("b", key="k"), new_job("c", key="other"))
         assert [move(store, name, State.SUCCEEDED).releases for name in "ac"] == [True, False]
 
+    @one_place
     def test_a_retried_job_releases_nothing(self, store: Driver) -> None:
         """A job that is pending again no longer releases anybody."""
         put(store, new_job("p"), new_job("child", parents=("p",), waiting=True))
@@ -208,6 +214,7 @@ class UpdatePromises(StoreFixtures):
         assert move(store, "p", State.PENDING, renews=True).releases is False
         assert stored(store, "p").releases is False
 
+    @one_place
     def test_what_frees_a_slot_comes_before_what_takes_it(self, store: Driver) -> None:
         """First those changes that take no slot are applied, then the others."""
         put(store, new_job("a", key="k"), new_job("b", key="k"))
@@ -215,6 +222,7 @@ class UpdatePromises(StoreFixtures):
         assert [answer.outcome for answer in store.update([takes, frees])] == [Outcome.MOVED, Outcome.MOVED]
         assert stored(store, "b").turn == 0
 
+    @one_place
     def test_a_repeated_end_says_the_same(self, store: Driver) -> None:
         """Who sends an end again is told again whom it releases, until nobody waits any more and that is cleared."""
         job = run(store, "p")
@@ -225,6 +233,7 @@ class UpdatePromises(StoreFixtures):
         move(store, "p", fields={"releases": False})
         assert store.update([change])[0].releases is False
 
+    @one_place
     def test_changed_parents_are_the_parents(self, store: Driver) -> None:
         """After a change of the parents the new ones are asked, not the old."""
         put(store, new_job("p"), new_job("q"), new_job("child", parents=("p",), waiting=True))
@@ -251,6 +260,7 @@ class UpdatePromises(StoreFixtures):
         """A change of an id that is not stored is answered REFUSED without a state."""
         assert move(store, "nobody", State.CANCELLED) == Answer(Outcome.REFUSED)
 
+    @one_place
     def test_a_refused_change_spoils_no_other(self, store: Driver) -> None:
         """Each change of a call stands alone: the others are applied, and answered in their order."""
         put(store, *(new_job(name) for name in "abc"), new_job("owner", unique_key="u"))

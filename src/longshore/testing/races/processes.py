@@ -9,7 +9,7 @@ import warnings
 from collections.abc import Callable
 
 from longshore.contract import Driver, Features, State
-from longshore.testing.fixtures import Connect, needs
+from longshore.testing.fixtures import Connect, needs, one_place
 from longshore.testing.processes import Begin, ProcessFixtures, all_at_once
 from longshore.testing.samples import ids, names, new_job, put, take, walk
 
@@ -54,6 +54,7 @@ class ProcessRaces(ProcessFixtures):
         assert everything == wanted, "a job was done by two processes, or by none"
         assert {(job.state, job.generation) for job in walk(shared)} == {(State.SUCCEEDED, 1)}
 
+    @one_place
     def test_one_process_gets_an_id_and_a_unique_key(self, shared: Driver, begin: Begin) -> None:
         """Of processes that insert the same ids and the same unique keys one gets each."""
         wanted = names(40)

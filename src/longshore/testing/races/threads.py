@@ -17,7 +17,7 @@ from longshore.contract import (
     Where,
 )
 from longshore.testing.clock import ManualClock
-from longshore.testing.fixtures import Connect
+from longshore.testing.fixtures import Connect, one_place
 from longshore.testing.races.crew import CREW, Crew, CrewFixtures, race
 from longshore.testing.samples import (
     ANNA,
@@ -74,6 +74,7 @@ class ThreadRaces(CrewFixtures):
         assert sorted(landed) == wanted, "an id was inserted twice, or by nobody"
         assert sorted(ids(walk(store))) == wanted
 
+    @one_place
     def test_one_job_gets_a_unique_key(self, crew: Crew, store: Driver) -> None:
         """Of many callers that insert jobs with the same unique keys, in different orders, one gets each."""
         keys = names(30, "key")
@@ -89,6 +90,7 @@ class ThreadRaces(CrewFixtures):
         assert sorted(name[:-2] for name in landed) == keys, "a unique key was given to two, or to nobody"
         assert sorted(ids(walk(store))) == sorted(landed)
 
+    @one_place
     def test_turns_are_given_once(self, crew: Crew, store: Driver) -> None:
         """Of many callers that insert jobs of one key, as many get a turn as there are, one each."""
         race(
@@ -101,6 +103,7 @@ class ThreadRaces(CrewFixtures):
         assert sorted(job.turn for job in jobs if job.turn is not None) == [0, 1], "a turn was given to two"
         assert Counter(job.state for job in jobs) == {State.PENDING: 2, State.WAITING: 10 * CREW - 2}
 
+    @one_place
     def test_a_unique_key_lets_one_in_at_a_time(self, crew: Crew) -> None:
         """Jobs of one unique key never overlap, while callers insert, run and end them as fast as they can."""
         alone = threading.Lock()
