@@ -31,7 +31,7 @@ Rules for every method:
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from threading import Condition
 from typing import Any, ClassVar, Protocol, Self
@@ -131,12 +131,17 @@ class Sleeper:
     at once derives its own from it."""
 
     def __init__(self) -> None:
+        self.tell: Callable[[], None] | None = None
+        """Called at each wake-up, by the thread that hears it, so it must be quick; `wait` then tells of none."""
         self._changed = Condition()
         self._is_rung = False
         self._is_interrupted = False
 
     def ring(self) -> None:
         """A wake-up came."""
+        if self.tell is not None:
+            self.tell()
+            return
         with self._changed:
             self._is_rung = True
             self._changed.notify_all()

@@ -6,6 +6,7 @@ import random
 from collections import Counter
 
 import pytest
+from msgspec.structs import replace
 
 from longshore import Longshore, State
 from longshore.contract import Claimed
@@ -170,6 +171,23 @@ def test_few_idle_workers_ask_at_once_and_of_many_only_some() -> None:
             waits.append(asked.due_at(0.0))
         assert waits.count(0.0) in range(at_once // 2, at_once * 2 + 1)
         assert max(waits) <= 0.1 + crowd * 0.01
+
+
+def test_after_a_claim_that_found_fewer_than_were_wanted_what_ends_takes_the_next_along(app: FaultyApp) -> None:
+    app.enqueue_many([app.call_by_name("work")] * 2)
+    asked = claiming()
+    found = app.store.claim(asked.claims(2), holder=ANNA, limit=2)
+    asked.answered(found, 0.0)
+    assert asked.due_at(0.0) == 0.0, "there may be more"
+    asked.claims(3)
+    asked.answered(found, 0.0)
+    assert asked.due_at(0.0) == pytest.approx(0.005)
+    asked.hint()
+    assert asked.due_at(0.0) == 0.0
+    for cut_off in (replace(found, expired=["a"]), replace(found, passed_over=True)):
+        asked.claims(3)
+        asked.answered(cut_off, 0.0)
+        assert asked.due_at(0.0) == 0.0, "it did not look at everything"
 
 
 def test_the_claims_of_a_limited_task_take_no_more_than_there_is_room_for(app: FaultyApp) -> None:

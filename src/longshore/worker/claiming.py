@@ -23,6 +23,9 @@ _APART: Final = 0.01
 """Seconds after which the others begin to ask, and seconds between one and the next, on average."""
 _MOMENT: Final = 0.01
 """Seconds until a job is asked for again that others are at; twice as many each time that they still are."""
+_SHORTLY: Final = 0.005
+"""Seconds until the next claim after one that found fewer jobs than were wanted: by then what it found may have ended,
+and the claim goes with that."""
 
 
 class Claiming:
@@ -49,6 +52,7 @@ class Claiming:
         self._next = 0.0
         self._hinted = False
         self._moment = _MOMENT
+        self._asked_for = 0
 
     def hint(self) -> None:
         """There may be something to claim. May be called by any thread."""
@@ -99,6 +103,7 @@ class Claiming:
     def claims(self, wanted: int, now: float = 0.0) -> list[Claim]:
         """How to ask for so many; nothing where no limit leaves room for one."""
         least = self._settings.spare_priority if self._berth.is_for_spare_slots else None
+        self._asked_for = wanted
         claims = self._order.claims(wanted, self._tasks(), self._rooms(), min_priority=least)
         if not claims:
             self.is_empty = self._is_all()
@@ -114,8 +119,15 @@ class Claiming:
         self._next = 0.0
         if brought_nothing and self._order.searched_all:
             self._next = now + self._pause(claimed)
+        elif self._found_all(claimed):
+            self._next = now + _SHORTLY
         if not claimed.passed_over:
             self._moment = _MOMENT
+
+    def _found_all(self, claimed: Claimed) -> bool:
+        """Whether a claim that brought jobs has probably left none."""
+        is_cut_off = bool(claimed.expired) or claimed.passed_over or not self._order.searched_all
+        return 0 < len(claimed.jobs) < self._asked_for and not is_cut_off
 
     def _pause(self, claimed: Claimed) -> float:
         """Seconds until it is worth asking again."""

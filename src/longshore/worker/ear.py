@@ -7,6 +7,7 @@ import threading
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
+from longshore.contract import Sleeper
 from longshore.errors import StoreError
 from longshore.guard import Guard
 
@@ -34,6 +35,9 @@ class Ear(threading.Thread):
         while not self._ended.is_set():
             try:
                 self._listener = self._store.listen(self._topics)
+                if isinstance(self._listener, Sleeper):
+                    # From thread to thread takes longer than all else that is done at a wake-up.
+                    self._listener.tell = self._tell
                 self._tell()
                 self._listen(self._listener)
             except StoreError as error:
