@@ -36,13 +36,14 @@ from longshore.contract import (
     Where,
     Write,
 )
-from longshore.errors import Unavailable, Unsupported
+from longshore.errors import Unsupported
 from longshore_redis import scripts
 from longshore_redis.asking import Questions
 from longshore_redis.asks import Arguments, changes_asked, claims_asked, insert_asked
 from longshore_redis.ears import Ears
 from longshore_redis.failures import translated
 from longshore_redis.layout import seen
+from longshore_redis.lines import Lines
 from longshore_redis.options import Options
 from longshore_redis.servers import beside, opened, promised, shut
 
@@ -75,8 +76,8 @@ class RedisDriver(Driver):
         self.target = options.target if is_url else target
         self._client, self._place = opened(options, self._root) if is_url else beside(target, self._root)
         self._clock = clock
-        self._replicas = options.wait_replicas
-        self._patience = min(_REPLICAS_PATIENCE, options.timeout / 2 or _REPLICAS_PATIENCE)
+        patience = min(_REPLICAS_PATIENCE, options.timeout / 2 or _REPLICAS_PATIENCE)
+        self._lines = Lines(self._client, self._place, options.wait_replicas, patience)
         self._questions = Questions(self._run)
         self._ears = Ears(self._client, self._root)
         self._examined = 0
@@ -112,7 +113,7 @@ class RedisDriver(Driver):
         if self._clock is not None:
             return self._clock()
         with translated(self._place):
-            seconds, microseconds = self._client.time()
+            seconds, microseconds = self._lines.call("TIME")
         return int(seconds) * SECOND + int(microseconds)
 
     def insert(self, jobs: Sequence[NewJob | StoredJob], *, tx: Any = None) -> list[Inserted]:
@@ -250,7 +251,7 @@ class RedisDriver(Driver):
     def wake(self, topics: Sequence[str]) -> None:
         with translated(self._place):
             for topic in topics:
-                self._client.publish(f"{self._root}wake:{topic}", b"")
+                self._lines.call("PUBLISH", f"{self._root}wake:{topic}", b"")
 
     def listen(self, topics: Sequence[str]) -> Listener:
         if not self._ears.is_of_this_process():
@@ -263,19 +264,11 @@ class RedisDriver(Driver):
 
     def _run(self, name: str, *arguments: Any) -> Any:
         with translated(self._place):
-            return scripts.run(self._client, name, self._root, self._time(), *arguments)
+            return scripts.run(self._lines.call, name, self._root, self._time(), *arguments)
 
     def _write(self, name: str, *arguments: Any) -> Any:
-        if not self._replicas:
-            return self._run(name, *arguments)
-        # WAIT speaks of what its own connection has seen, and that includes what others wrote before.
-        with translated(self._place), self._client.client() as one:  # type: ignore[no-untyped-call]
-            answer = scripts.run(one, name, self._root, self._time(), *arguments)
-            reached = one.wait(self._replicas, round(self._patience * 1_000))
-        if reached < self._replicas:
-            few = f"{reached} of {self._replicas} replicas have what was written after {self._patience:g} s"
-            raise Unavailable(f"{self._place}: {few}")
-        return answer
+        with translated(self._place):
+            return scripts.run(self._lines.write, name, self._root, self._time(), *arguments)
 
     def _time(self) -> Instant | str:
         return self._clock() if self._clock is not None else ""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from functools import cache
 from hashlib import sha1
 from importlib.resources import files
@@ -32,10 +33,11 @@ def script(name: str) -> Script:
     return Script(whole, sha1(whole.encode(), usedforsecurity=False).hexdigest())
 
 
-def run(client: redis.Redis, name: str, root: str, *arguments: Any) -> Any:
-    """Runs a script; the server is told the text only when it does not know it, and then has not run it."""
+def run(call: Callable[..., Any], name: str, root: str, *arguments: Any) -> Any:
+    """Runs a script by ``call``, which sends a command; the server is told the text only when it does not know it, and
+    then has not run it."""
     known = script(name)
     try:
-        return client.evalsha(known.digest, 1, root, *arguments)
+        return call("EVALSHA", known.digest, 1, root, *arguments)
     except redis.exceptions.NoScriptError:
-        return client.eval(known.text, 1, root, *arguments)
+        return call("EVAL", known.text, 1, root, *arguments)

@@ -56,9 +56,9 @@ def test_what_is_sent_is_what_the_headers_say(store: RedisDriver, monkeypatch: p
     sent: list[tuple[str, int]] = []
     run = scripts.run
 
-    def noted(client: redis.Redis, name: str, root: str, *arguments: object) -> object:
+    def noted(call: Callable[..., object], name: str, root: str, *arguments: object) -> object:
         sent.append((name, len(arguments)))
-        return run(client, name, root, *arguments)
+        return run(call, name, root, *arguments)
 
     monkeypatch.setattr(driver_module.scripts, "run", noted)
     restored = StoredJob("b", "q", "t", State.FAILED, 0, 1, 1, "json", b"", b"", ended=2, tries=1, attempts=(b"1",))

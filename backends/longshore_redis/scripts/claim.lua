@@ -3,5 +3,5 @@
 -- ARGV: now | what is asked: claims, holder, limit, max_bytes
 -- Answer: {id, value, …}, ids of expired jobs, time until the next is due or -1, keys examined
 -- include store.lua history.lua job.lua standing.lua changing.lua claiming.lua
-need_schema()
-return claim_all(cmsgpack.unpack(ARGV[2]), time())
+store.need_schema()
+return claiming.claim_all(cmsgpack.unpack(ARGV[2]), store.time())

@@ -3,7 +3,7 @@
 -- ARGV: now | which of the three | fields of it, or all …
 -- Answer: field, number…
 -- include store.lua
-need_schema()
+store.need_schema()
 local hash = root .. 'tally:' .. ARGV[2]
 if #ARGV == 2 then return call('HGETALL', hash) end
 local found = {}

@@ -3,6 +3,6 @@
 -- ARGV: now | changes | what claim.lua is asked | bytes that changes name by their position …
 -- Answer: the answers of update.lua, those of claim.lua
 -- include store.lua history.lua job.lua standing.lua changing.lua claiming.lua
-need_schema()
-local now = time()
-return {update(cmsgpack.unpack(ARGV[2]), now), claim_all(cmsgpack.unpack(ARGV[3]), now)}
+store.need_schema()
+local now = store.time()
+return {changing.apply_all(cmsgpack.unpack(ARGV[2]), now), claiming.claim_all(cmsgpack.unpack(ARGV[3]), now)}

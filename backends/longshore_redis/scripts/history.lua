@@ -3,30 +3,29 @@
 -- own is seen by its replication id; what it hands out then lies above all that the history before can have reached: a
 -- million for each second since 2026.
 local FIRST, EACH = 1767225600, 1000000
-local floor
+local history = {}
 
-local function number_text(number) return string.format('%.0f', number) end
-
-local function begin_history(id, was)
-  floor = was and math.max(floor + EACH, (call('TIME')[1] - FIRST) * EACH) or floor
-  call('HSET', root .. 'meta', 'history', id, 'floor', number_text(floor))
-  if tonumber(call('GET', root .. 'version') or 0) < floor then call('SET', root .. 'version', number_text(floor)) end
-end
-
--- What generations and versions of this history are above.
-local function history_floor()
-  if not floor then
-    local id = call('INFO', 'replication'):match('master_replid:(%x+)')
-    local known = call('HMGET', root .. 'meta', 'history', 'floor')
-    floor = tonumber(known[2] or 0)
-    if known[1] ~= id then begin_history(id, known[1]) end
-  end
+function history.begin(id, was, floor)
+  if was then floor = math.max(floor + EACH, (call('TIME')[1] - FIRST) * EACH) end
+  local text = string.format('%.0f', floor)
+  call('HSET', root .. 'meta', 'history', id, 'floor', text)
+  if tonumber(call('GET', root .. 'version') or 0) < floor then call('SET', root .. 'version', text) end
   return floor
 end
 
-local function generation_after(generation) return math.max(generation, history_floor()) + 1 end
+-- What generations and versions of this history are above.
+function history.floor()
+  if not history.known then
+    local id, was = call('INFO', 'replication'):match('master_replid:(%x+)'), store.meta[2]
+    local floor = tonumber(store.meta[3] or 0)
+    history.known = was == id and floor or history.begin(id, was, floor)
+  end
+  return history.known
+end
 
-local function next_version()
-  history_floor()
+function history.generation_after(generation) return math.max(generation, history.floor()) + 1 end
+
+function history.next_version()
+  history.floor()
   return call('INCR', root .. 'version')
 end

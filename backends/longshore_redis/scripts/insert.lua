@@ -4,9 +4,9 @@
 -- A new job's head has the fields of `NewJob`; one that is restored has a state, and how many attempts are given.
 -- Answer: per job its state, or {state, task, digest} of the one with this id, or {who has its slot, or ''}
 -- include store.lua job.lua standing.lua
-need_schema()
+store.need_schema()
 local PERIOD = 3
-local now, count, answers, woken, ids = time(), tonumber(ARGV[2]), {}, {}, {}
+local now, count, answers, woken, ids = store.time(), tonumber(ARGV[2]), {}, {}, {}
 local next_attempt = 3 + 3 * count
 
 local function free_turn(job)
@@ -37,18 +37,18 @@ local function insert(id, job, tail, position)
   if stored == UNREADABLE then return {PENDING, '', ''} end
   if stored then return {stored.state, stored.task, tails[id]:sub(1, stored.digest or 0)} end
   if is_new then bear(job, position) end
-  local holder = job.unique_held and job.unique_key and unique_holder(job.unique_key, now)
+  local holder = job.unique_held and job.unique_key and standing.unique_holder(job.unique_key, now)
   if holder then return {holder} end
-  if turn_is_taken(id, job) then return {''} end
+  if standing.turn_is_taken(id, job) then return {''} end
   if is_new and job.key and job.state == PENDING then take_turn(job) end
   jobs[id], tails[id] = job, tail
-  store(id, NOWHERE, job, now)
+  standing.keep(id, NOWHERE, job, now)
   if job.state == PENDING then woken[job.queue] = true end
   return job.state
 end
 
 for position = 1, count do ids[position] = ARGV[position * 3] end
-read_all(ids)
+stored.read_all(ids)
 for position = 1, count do
   local at = position * 3
   local id, job = ARGV[at], cmsgpack.unpack(ARGV[at + 1])
@@ -60,6 +60,6 @@ for position = 1, count do
   end
   next_attempt = next_attempt + attempts
 end
-write_jobs()
+stored.write()
 for queue in pairs(woken) do call('PUBLISH', root .. 'wake:queue:' .. queue, '') end
 return answers

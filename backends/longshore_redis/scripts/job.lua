@@ -3,46 +3,47 @@
 -- three of these the head holds the lengths. Jobs are read and written once by a script, and changed in between.
 local jobs, tails, changed, values = {}, {}, {}, {}
 local UNREADABLE = {}
+local stored = {}
 local PIECES = {'digest', 'cursor', 'result'}
 
-local function unpacked(value)
+function stored.unpacked(value)
   local length = struct.unpack('>I4', value)
   return cmsgpack.unpack(value:sub(5, 4 + length)), length
 end
 
-local function read(id, value)
-  examined = examined + 1
+function stored.read(id, value)
+  store.examined = store.examined + 1
   if not value then return end
   jobs[id], values[id] = UNREADABLE, value
-  local is_read, job, length = pcall(unpacked, value)
+  local is_read, job, length = pcall(stored.unpacked, value)
   if is_read and type(job) == 'table' and job.created and job.due then
     jobs[id], tails[id] = job, value:sub(5 + length)
   end
 end
 
 -- Reads many jobs at once; afterwards `jobs` has those that there are.
-local function read_all(ids)
+function stored.read_all(ids)
   for first = 1, #ids, AT_ONCE do
     local last = math.min(first + AT_ONCE - 1, #ids)
     local found = call('HMGET', root .. 'jobs', unpack(ids, first, last))
     for at = first, last do
-      if not jobs[ids[at]] then read(ids[at], found[at - first + 1]) end
+      if not jobs[ids[at]] then stored.read(ids[at], found[at - first + 1]) end
     end
   end
 end
 
 -- Nothing where there is no such job, or none that can be read.
-local function load(id)
-  if not jobs[id] then read(id, call('HGET', root .. 'jobs', id)) end
+function stored.load(id)
+  if not jobs[id] then stored.read(id, call('HGET', root .. 'jobs', id)) end
   return jobs[id] ~= UNREADABLE and jobs[id] or nil
 end
 
-local function payload_length(id, job)
+function stored.payload_length(id, job)
   return #tails[id] - (job.digest or 0) - (job.cursor or 0) - (job.result or 0)
 end
 
 -- Puts other bytes in place of some of the pieces behind the head; false removes one.
-local function replace_pieces(id, job, others)
+function stored.replace_pieces(id, job, others)
   local tail, at, kept = tails[id], 1, {}
   for _, piece in ipairs(PIECES) do
     local length = job[piece] or 0
@@ -59,7 +60,8 @@ local function replace_pieces(id, job, others)
 end
 
 -- Writes the jobs that changed.
-local function write_jobs()
+function stored.write()
+  if next(changed) == nil then return store.write() end
   local written = {}
   for id in pairs(changed) do
     local head = cmsgpack.pack(jobs[id])
@@ -68,7 +70,7 @@ local function write_jobs()
     written[#written + 1] = id
     written[#written + 1] = value
   end
-  in_pieces('HSET', 'jobs', written)
+  store.in_pieces('HSET', 'jobs', written)
   changed = {}
-  write_sets()
+  store.write()
 end

@@ -6,6 +6,6 @@
 if call('EXISTS', root .. 'meta') == 0 then
   call('HSET', root .. 'meta', 'version', VERSION, 'readable_from', VERSION)
 end
-need_schema()
-history_floor()
+store.need_schema()
+history.floor()
 return tonumber(call('HGET', root .. 'meta', 'version'))

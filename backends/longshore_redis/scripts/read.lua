@@ -3,8 +3,8 @@
 -- ARGV: now | kind | keys in order, or '' | limit | least key | greatest key, both as ZRANGEBYLEX takes them
 -- Answer: key, version and expiry of 8 bytes each before the value…
 -- include store.lua
-need_schema()
-local now, kind, limit, found = time(), ARGV[2], tonumber(ARGV[4]), {}
+store.need_schema()
+local now, kind, limit, found = store.time(), ARGV[2], tonumber(ARGV[4]), {}
 
 local function add(key)
   local record = call('HGET', root .. 'rec:' .. kind, key)

@@ -6,12 +6,12 @@
 --        the last one seen, whether each set counts alone, with bodies
 -- Answer: now, whether these are all, created of the last one seen, its id, then per job: id, value, attempts
 -- include store.lua job.lua
-need_schema()
-local now, asked = time(), cmsgpack.unpack(ARGV[2])
+store.need_schema()
+local now, asked = store.time(), cmsgpack.unpack(ARGV[2])
 local found, is_all, last = {}, 1, {member = '', score = ''}
 
 local function answer(ids)
-  read_all(ids)
+  stored.read_all(ids)
   for _, id in ipairs(ids) do
     local job, value, attempts = jobs[id], values[id], {}
     if job and job ~= UNREADABLE then
@@ -30,7 +30,7 @@ local function rank(set, up_to)
   while low < high do
     local middle = math.floor((low + high) / 2)
     local member = call('ZRANGE', set, middle, middle)[1]
-    if is_before(member, asked.id) or (up_to and member == asked.id) then low = middle + 1 else high = middle end
+    if store.is_before(member, asked.id) or (up_to and member == asked.id) then low = middle + 1 else high = middle end
   end
   return low
 end
@@ -53,7 +53,7 @@ local function comes_first(one, other)
   if asked.newest then one, other = other, one end
   local age, its = tonumber(one.score), tonumber(other.score)
   if age ~= its then return age < its end
-  return is_before(one.member, other.member)
+  return store.is_before(one.member, other.member)
 end
 
 local function has(list, value)

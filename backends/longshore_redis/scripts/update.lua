@@ -3,5 +3,5 @@
 -- ARGV: now | changes | bytes that changes name by their position …
 -- Answer: per change {outcome, state, generation, cancel_asked, awaited, releases}, in msgpack; keys examined
 -- include store.lua history.lua job.lua standing.lua changing.lua
-need_schema()
-return {update(cmsgpack.unpack(ARGV[2]), time()), examined}
+store.need_schema()
+return {changing.apply_all(cmsgpack.unpack(ARGV[2]), store.time()), store.examined}

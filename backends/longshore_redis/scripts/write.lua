@@ -4,8 +4,8 @@
 -- writes: kind, key, version or -1, lifetime or -1, whether it erases
 -- Answer: versions, -1 where it did not match
 -- include store.lua history.lua
-need_schema()
-local now, writes, answers = time(), cmsgpack.unpack(ARGV[2]), {}
+store.need_schema()
+local now, writes, answers = store.time(), cmsgpack.unpack(ARGV[2]), {}
 
 local function forget(kind, key)
   call('HDEL', root .. 'rec:' .. kind, key)
@@ -22,7 +22,7 @@ end
 
 local function write(kind, key, wanted, lifetime, erases, value)
   if wanted ~= NONE and wanted ~= stored_version(kind, key) then return NONE end
-  local version = next_version()
+  local version = history.next_version()
   if erases then
     forget(kind, key)
     return version

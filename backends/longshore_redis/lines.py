@@ -1,0 +1,99 @@
+"""Connections to a server that are kept from call to call."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from typing import Any
+
+import redis
+from redis.exceptions import ClusterDownError, MovedError, ResponseError
+
+from longshore.errors import Unavailable
+
+Command = Sequence[Any]
+
+
+class Lines:
+    """The connections of a process to a server, each used by one thread at a time.
+
+    redis-py takes one out of its pool and puts it back around each command, which costs more than all else that it does
+    for it. These stay out until they break; each command is sent once.
+
+    Args:
+        client: whose pool they are of.
+        place: how it is called in errors.
+        replicas: how many must have what was written before it is answered.
+        patience: seconds to wait for them.
+    """
+
+    def __init__(self, client: redis.Redis, place: str, replicas: int, patience: float) -> None:
+        self._client = client
+        self._place = place
+        self._replicas = replicas
+        self._patience = patience
+        self._process = os.getpid()
+        self._free: list[Any] = []
+
+    def call(self, *command: Any) -> Any:
+        """What the server answers."""
+        return self._called([command])[0]
+
+    def write(self, *command: Any) -> Any:
+        """The same of a command that writes: what it, and others before it, has written is on the replicas then.
+
+        Raises:
+            Unavailable: it is not, in time.
+        """
+        if not self._replicas:
+            return self.call(*command)
+        # WAIT speaks of what its own connection has seen, and that includes what others wrote before.
+        answer, reached = self._called([command, ("WAIT", self._replicas, round(self._patience * 1_000))])
+        if reached < self._replicas:
+            few = f"{reached} of {self._replicas} replicas have what was written after {self._patience:g} s"
+            raise Unavailable(f"{self._place}: {few}")
+        return answer
+
+    def _called(self, commands: Sequence[Command]) -> list[Any]:
+        line = self._taken()
+        try:
+            answers = []
+            for command in commands:
+                line.send_command(*command)
+                answers.append(line.read_response())
+        except (MovedError, ClusterDownError):
+            # A node that does not hold the slot has run nothing; a client of a Cluster follows, another says it again.
+            gone, self._free = [line, *self._free], []
+            for each in gone:
+                self._let_go(each)
+            with self._client.client() as follower:  # type: ignore[no-untyped-call]
+                return [follower.execute_command(*command) for command in commands]
+        except ResponseError:
+            self._free.append(line)
+            raise
+        except BaseException:
+            self._let_go(line)
+            raise
+        self._free.append(line)
+        return answers
+
+    def _taken(self) -> Any:
+        if self._process != os.getpid():  # A child must not use its parent's.
+            self._free, self._process = [], os.getpid()
+        while self._free:
+            line = self._free.pop()
+            if self._is_sound(line):
+                return line
+            self._let_go(line)
+        return self._client.connection_pool.get_connection()
+
+    def _is_sound(self, line: Any) -> bool:
+        """Whether the server has neither closed it nor said anything unasked, and it still is the one that is meant."""
+        try:
+            return not line.can_read() and bool(self._client.connection_pool.owns_connection(line))
+        except (redis.exceptions.RedisError, OSError):
+            return False
+
+    def _let_go(self, line: Any) -> None:
+        line.disconnect()
+        self._client.connection_pool.release(line)
