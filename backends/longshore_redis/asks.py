@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from functools import lru_cache
 from typing import Any, Final
 
 from msgspec import msgpack
@@ -34,13 +35,10 @@ def insert_asked(jobs: Sequence[NewJob | StoredJob]) -> list[Any]:
     """The arguments of `insert.lua`."""
     arguments: list[Any] = [len(jobs)]
     attempts: list[bytes] = []
-    heads: dict[Any, bytes] = {}
     for job in jobs:
         if isinstance(job, NewJob):
-            key = (_NEW.of(job), len(job.digest))
-            head = heads.get(key) if not job.notes else None
-            if head is None:
-                head = heads[key] = _new_head(job, *key)
+            values, digest = _NEW.of(job), len(job.digest)
+            head = _noted_head(values, digest, job.notes) if job.notes else _new_head(values, digest)
             arguments += (job.id, head, job.digest + job.payload)
         else:
             arguments += (
@@ -52,11 +50,15 @@ def insert_asked(jobs: Sequence[NewJob | StoredJob]) -> list[Any]:
     return arguments + attempts
 
 
-def _new_head(job: NewJob, values: tuple[Any, ...], digest: int) -> bytes:
-    head = _NEW.head(values) | {"digest": digest}
-    if notes := reference.merged({}, job.notes):
-        head["notes"] = texts_of(notes)
-    return msgpack.encode(head)
+# Jobs of one task have the same head, but for those with times or names of their own.
+@lru_cache(maxsize=256)
+def _new_head(values: tuple[Any, ...], digest: int) -> bytes:
+    return msgpack.encode(_NEW.head(values) | {"digest": digest})
+
+
+def _noted_head(values: tuple[Any, ...], digest: int, notes: Mapping[str, Any]) -> bytes:
+    texts = texts_of(reference.merged({}, notes))
+    return msgpack.encode(_NEW.head(values) | {"digest": digest} | ({"notes": texts} if texts else {}))
 
 
 def _stored_head(job: StoredJob) -> bytes:

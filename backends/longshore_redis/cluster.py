@@ -80,11 +80,12 @@ class _AtOwner(redis.Connection):
         super().__init__(**settings)  # type: ignore[no-untyped-call]
         self._owner = owner
 
-    def connect(self) -> None:
+    def connect_check_health(self, check_health: bool = True, retry_socket_connect: bool = True) -> None:
+        # Not `connect` alone: a connection that was closed meanwhile is opened again by this.
         if self._sock is None:
             self.host, self.port = self._owner.address()
         try:
-            super().connect()  # type: ignore[no-untyped-call]
+            super().connect_check_health(check_health, retry_socket_connect)
         except (redis.exceptions.ConnectionError, redis.exceptions.TimeoutError):
             self._owner.is_at(None)
             raise

@@ -49,6 +49,7 @@ from longshore_redis.servers import beside, opened, promised, shut
 
 _OUTCOMES: Final = (Outcome.MOVED, Outcome.REPEATED, Outcome.REFUSED, Outcome.HELD)
 _STATES: Final = (None, *State)
+_INSERTED: Final = {int(state): Inserted(Insertion.INSERTED, state) for state in State}
 _CLEARED: Final = 500
 _NONE: Final = -1
 """Stands for a number that is not there."""
@@ -292,7 +293,7 @@ def _refuse(tx: Any) -> None:
 
 def _inserted(answer: Any) -> Inserted:
     if isinstance(answer, int):
-        return Inserted(Insertion.INSERTED, State(answer))
+        return _INSERTED[answer]
     if len(answer) == 1:
         return Inserted(Insertion.HELD, held_by=answer[0].decode() or None)
     state, task, digest = answer

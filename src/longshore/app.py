@@ -129,7 +129,7 @@ class Longshore(Declaring, Locking, Regulating, Scheduling, Workflows):
             UniqueConflict: another job holds the unique key, and the call is not to be skipped.
             Unavailable: the store did not answer; the job may be stored or not.
         """
-        return self.enqueue_many([call], tx=tx)[0]
+        return self._handles(admission.enqueue(self, [call], self._make_id, tx=tx))[0]
 
     def enqueue_many(self, calls: Iterable[Call[Any]], *, tx: Any = None) -> list[Job[Any]]:
         """Stores any number of jobs at once, and gives their handles, in order.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import datetime
+from functools import lru_cache
 from hashlib import blake2b
 from typing import Any, Final, Generic, Protocol, TypeAlias, TypeGuard, TypeVar
 
@@ -141,9 +142,15 @@ def _check_options(options: Options, slot: Slot | None) -> None:
 
 def digest_of(call: Call[Any]) -> bytes:
     """By what a repeat of the call is told from another call under its id."""
-    return blake2b(
-        call.fingerprint or call.payload, digest_size=16, key=call.task.encode(errors="replace")[:64]
-    ).digest()
+    hashed = _hash_of(call.task).copy()
+    hashed.update(call.fingerprint or call.payload)
+    return hashed.digest()
+
+
+# The names of tasks are few, and come with every call.
+@lru_cache(maxsize=1_024)
+def _hash_of(task: str) -> blake2b:
+    return blake2b(digest_size=16, key=task.encode(errors="replace")[:64])
 
 
 def _is_length(expires: Seconds | datetime | None) -> TypeGuard[Seconds]:

@@ -36,9 +36,11 @@ def enqueue(app: Gate, calls: Sequence[Call[Any]], make_id: Callable[[], str], *
         Refused, InvalidValue: a hook refused a call, or made it one that cannot be stored; nothing was stored.
         InvalidValue, PartialInsert: as by `enqueue_calls`.
     """
-    admitted = finish(admitting(app, calls))
+    hooks = app.hooks
+    admitted = finish(admitting(app, calls)) if hooks.pre_enqueue or hooks.serialize else calls
     answers = enqueue_calls(app.store, admitted, make_id, tx=tx, given=calls)
-    finish(telling(app, admitted, answers))
+    if hooks.post_enqueue:
+        finish(telling(app, admitted, answers))
     return answers
 
 
