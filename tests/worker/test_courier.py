@@ -7,18 +7,21 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
+from queue import SimpleQueue
+from types import SimpleNamespace
 
 import pytest
 
 from longshore import Retry, Snooze, State
-from longshore.contract import Change
+from longshore.contract import Change, Sleeper
 from longshore.testing.faults.cut import Moment
 from longshore.testing.together import together
 from longshore.worker.bell import Bell
+from longshore.worker.ear import Ear
 from longshore.worker.tally import Pace
 from worker.conftest import Connect
 from worker.faulty import FaultyApp
-from worker.gate import Gate, say, stop, wait_for
+from worker.gate import PATIENCE, Gate, say, stop, wait_for
 
 pytestmark = pytest.mark.timed
 
@@ -281,3 +284,18 @@ def test_a_bell_remembers_and_forgets() -> None:
     began = time.monotonic()
     bell.wait(0.02)
     assert time.monotonic() - began >= 0.02
+
+
+def test_an_ear_tells_in_the_thread_that_hears() -> None:
+    listener, told = Sleeper(), SimpleQueue[threading.Thread]()
+    store = SimpleNamespace(listen=lambda topics: listener)
+    ear = Ear("test", store, ["queue:default"], lambda: told.put(threading.current_thread()))  # type: ignore[arg-type]
+    ear.start()
+    try:
+        assert told.get(timeout=PATIENCE) is ear, "who begins to listen may have missed something"
+        listener.ring()
+        assert told.get(timeout=PATIENCE) is threading.current_thread()
+    finally:
+        ear.stop()
+        ear.join(PATIENCE)
+    assert not ear.is_alive()
