@@ -47,6 +47,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("markers", "slow: takes more than five seconds; left out by --quick")
     config.addinivalue_line("markers", "every_engine: of the core, and an engine could bend it: runs on servers too")
+    config.addinivalue_line("markers", "around: moves from each engine to the next, whichever the others run on")
     config.addinivalue_line("markers", "timed: judged by a clock; run with little beside it, and tried three times")
     config.pluginmanager.register(Budgets(layers_in(REPOSITORY / "CONTRIBUTING.md")))
     # The machines that run tests are busy, so no deadline; in CI the same examples each time.

@@ -15,7 +15,12 @@ from engines import Server
 from longshore.ids import IdMaker
 from longshore.memory_store import MemoryStore
 
-STORES = tuple(os.environ.get("LONGSHORE_TEST_STORES", "memory,sqlite").split(","))
+ENGINES = ("memory", "sqlite", "postgres", "redis", "mariadb", "mongo")
+"""All that there are."""
+_CHOSEN = os.environ.get("LONGSHORE_TEST_STORES")
+STORES = tuple((_CHOSEN or "memory,sqlite").split(","))
+AROUND = STORES if _CHOSEN else ENGINES
+"""The stores of those few tests that run on every engine each time, unless some were chosen."""
 SHARED_STORES = tuple(name for name in STORES if name != "memory")
 """Those that several processes can use at once."""
 

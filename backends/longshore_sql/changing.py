@@ -18,7 +18,7 @@ from longshore import reference
 from longshore.contract import ATTEMPTS_KEPT, ENDED, Answer, Change, Outcome, State, StoredJob
 from longshore_sql.dialect import Dialect
 from longshore_sql.inserting import Inserting
-from longshore_sql.rows import COLUMNS, columns_of, job_of
+from longshore_sql.rows import COLUMNS, changed_columns, job_of
 from longshore_sql.schema import Schema, constant, is_any_of
 from longshore_sql.shapes import ROWS, ArrayBulk, Bulk, Shape, ShapeKey, shape_of
 from longshore_sql.statements import Cursor, Row, Statement, Step, given
@@ -270,12 +270,9 @@ class Changing:
 
     def _write(self, step: Step, before: StoredJob, after: StoredJob) -> None:
         """Stores what is different."""
-        old, new = columns_of(before, step.now), columns_of(after, step.now)
-        names = [name for name, value in new.items() if value != old[name]]
-        if after.state is State.PENDING:
-            names = [*dict.fromkeys([*names, "lane"])]  # Perhaps it stands aside, or was not promoted yet.
-        if names:
-            self._setting(tuple(names)).run(step.cursor, the_id=after.id, **{name: new[name] for name in names})
+        values = changed_columns(before, after, step.now)
+        if values:
+            self._setting(tuple(values)).run(step.cursor, the_id=after.id, **values)
         if before.parents != after.parents:
             self._orphan.run(step.cursor, id=after.id)
             self._inserting.add_parents(step, [after])

@@ -104,7 +104,7 @@ class Inserting:
         for number in range(TRIES):
             if asked.needs_turn:
                 job = self._with_turn(step, job, again=number > 0)
-                columns = _named(job, step.now)
+                columns = columns_of(job, step.now)
             if self._stores(step, columns):
                 self._add_belongings(step, [job])
                 return INSERTED[job.state]
@@ -253,9 +253,4 @@ def prepared(asked: NewJob | StoredJob, now: Instant, position: int) -> Prepared
     """The job that is to be stored for what was asked, as element number ``position``."""
     job = born(asked, now, position) if isinstance(asked, NewJob) else asked
     needs_turn = isinstance(asked, NewJob) and job.key is not None and job.state is State.PENDING
-    return Prepared(job, needs_turn, {} if needs_turn else _named(job, now))
-
-
-def _named(job: StoredJob, now: Instant) -> dict[str, Any]:
-    """The columns that a row has; those left out are empty."""
-    return {name: value for name, value in columns_of(job, now).items() if value is not None}
+    return Prepared(job, needs_turn, {} if needs_turn else columns_of(job, now))

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from operator import attrgetter
+from types import NoneType
 from typing import Any, Final
 
 from msgspec import MsgspecError, json
@@ -20,6 +22,10 @@ COLUMNS: Final = tuple(
 _STATES: Final = {int(member): member for member in State}
 _SCOPES: Final = {int(member): member for member in UniqueScope}
 _IF_PARENT_FAILS: Final = {int(member): member for member in IfParentFails}
+_PLAIN: Final = tuple(name for name in COLUMNS if name not in {"unique_slot", "parents", "notes"})
+_plain: Final = attrgetter(*_PLAIN)
+_BOUND_AS_IT_IS: Final = frozenset({NoneType, str, int, float})
+
 _parents: Final = json.Decoder(tuple[str, ...]).decode
 _notes: Final = json.Decoder(dict[str, Any]).decode
 
@@ -76,12 +82,34 @@ def _mended(row: Row) -> Row:
 
 
 def columns_of(job: StoredJob, now: Instant) -> dict[str, Any]:
-    """The row of a job by column, without its attempts."""
-    values = {name: stored(getattr(job, name)) for name in COLUMNS if name not in {"unique_slot", "parents", "notes"}}
-    values["unique_slot"] = job.unique_key if job.unique_held else None
-    values["parents"] = json_of(job.parents)
-    values["notes"] = json_of(job.notes)
+    """The row of a job by column, without its attempts; the columns that are left out are empty."""
+    values = {
+        name: value if type(value) in _BOUND_AS_IT_IS else stored(value)
+        for name, value in zip(_PLAIN, _plain(job), strict=True)
+        if value is not None
+    }
+    if job.unique_held and job.unique_key is not None:
+        values["unique_slot"] = job.unique_key
+    if job.parents:
+        values["parents"] = json_of(job.parents)
+    if job.notes:
+        values["notes"] = json_of(job.notes)
     values["lane"] = int(lane_of(job.state, job.due, now))
+    return values
+
+
+def changed_columns(before: StoredJob, after: StoredJob, now: Instant) -> dict[str, Any]:
+    """What is another in the row of a job after a change, by column, and the lane of one that is pending."""
+    pairs = zip(_PLAIN, _plain(before), _plain(after), strict=True)
+    values = {name: stored(new) for name, old, new in pairs if old is not new and old != new}
+    if (before.unique_held, before.unique_key) != (after.unique_held, after.unique_key):
+        values["unique_slot"] = after.unique_key if after.unique_held else None
+    if before.parents != after.parents:
+        values["parents"] = json_of(after.parents)
+    if before.notes != after.notes:
+        values["notes"] = json_of(after.notes)
+    if State.PENDING in (before.state, after.state):  # Perhaps it stands aside, or was not promoted yet.
+        values["lane"] = int(lane_of(after.state, after.due, now))
     return values
 
 

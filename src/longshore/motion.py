@@ -54,6 +54,7 @@ class Away(Struct, frozen=True):
         since: when it was sealed, by its own clock.
         has_rules: whether schedules, pauses and limits have arrived.
         done: whether everything has.
+        is_open: whether jobs may be enqueued here all the same: a move has gone away, to be gone on with later.
     """
 
     to: str
@@ -61,6 +62,7 @@ class Away(Struct, frozen=True):
     since: Instant
     has_rules: bool = False
     done: bool = False
+    is_open: bool = False
 
 
 class SealWatch:
@@ -84,7 +86,7 @@ class SealWatch:
         if asked - self._looked < SEEN_SECONDS:
             return
         seal = away_of(store)
-        if seal is not None:
+        if seal is not None and not seal.is_open:
             raise moved_to(seal.to)
         self._looked = asked
 

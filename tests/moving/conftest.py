@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,16 +13,26 @@ from longshore import registry
 from longshore.guard import Guard
 from longshore.moving.mover import Mover
 from longshore.testing.clock import ManualClock
-from stores import STORES, fresh_store
-
-PAIRS = list(zip(STORES, (*STORES[1:], STORES[0]), strict=True))
+from stores import AROUND, STORES, fresh_store
 
 Move = Callable[..., Mover]
 
 
-@pytest.fixture(params=PAIRS, ids="-".join)
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """Where ``around`` is marked, each engine is once the source and once the destination."""
+    if "pair" in metafunc.fixturenames:
+        stores = AROUND if metafunc.definition.get_closest_marker("around") else STORES
+        metafunc.parametrize("pair", pairs(stores), ids="-".join, indirect=True)
+
+
+def pairs(stores: Sequence[str]) -> list[tuple[str, str]]:
+    """Each and the next, and the last and the first."""
+    return list(zip(stores, (*stores[1:], stores[0]), strict=True))
+
+
+@pytest.fixture
 def pair(request: pytest.FixtureRequest, tmp_path: Path, shared_server: Serve) -> tuple[Any, Any]:
-    """An empty store and the next in the ring of all kinds, as an application takes them."""
+    """An empty store and the next in the ring, as an application takes them."""
     targets = []
     for name, folder in zip(request.param, ("source", "destination"), strict=True):
         tmp_path.joinpath(folder).mkdir()

@@ -54,6 +54,7 @@ def way(request: pytest.FixtureRequest, tmp_path: Path) -> Way:
     return Way(request.param, tmp_path)
 
 
+@pytest.mark.around
 def test_all_is_there_and_nothing_runs_until_it_is_released(
     source: Guard, destination: Guard, clock: ManualClock, way: Way
 ) -> None:

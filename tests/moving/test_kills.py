@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Sequence
+from itertools import cycle
 from pathlib import Path
 from typing import Any
 
@@ -23,9 +24,9 @@ from longshore.moving.siding import MOVING
 from longshore.testing.clock import ManualClock
 from longshore.testing.samples import ids, new_job, put, settle, stored, take
 from moving.cargo import all_of, as_they_were, one_of_each
-from moving.conftest import Move
+from moving.conftest import Move, pairs
 from moving.doomed import POINTS, Died, doomed, raise_died
-from stores import SHARED_STORES, fresh_store
+from stores import AROUND, fresh_store
 
 HERE = Path(__file__).parent
 QUEUES = ("mail", "other")
@@ -103,23 +104,27 @@ def test_who_gives_up_has_each_job_once(
     assert all_of(source) == jobs
 
 
-@pytest.mark.parametrize("point", ["taking", "inserting", "deleting", "expecting no more"])
-@pytest.mark.parametrize("place", range(len(SHARED_STORES)), ids=lambda place: SHARED_STORES[place])
-def test_after_a_kill_too(place: int, point: str, tmp_path: Path, shared_server: Serve) -> None:
+SHARED = [name for name in AROUND if name != "memory"]
+FATAL = ("taking", "inserting", "deleting", "expecting no more")
+
+
+@pytest.mark.parametrize(
+    ("source", "destination", "point"), [(*way, point) for way, point in zip(pairs(SHARED), cycle(FATAL))]
+)
+def test_after_a_kill_too(source: str, destination: str, point: str, tmp_path: Path, shared_server: Serve) -> None:
     urls = []
-    for number, name in enumerate((SHARED_STORES[place], SHARED_STORES[(place + 1) % len(SHARED_STORES)])):
-        tmp_path.joinpath(str(number)).mkdir()
-        urls.append(fresh_store(name, tmp_path / str(number), shared_server))
+    for name, folder in ((source, "source"), (destination, "destination")):
+        tmp_path.joinpath(folder).mkdir()
+        urls.append(fresh_store(name, tmp_path / folder, shared_server))
     stores = [Guard(registry.connect(url)) for url in urls]
     for store in stores:
         store.migrate()
-    source, destination = stores
-    jobs = load(source, source.now())
+    jobs = load(stores[0], stores[0].now())
     words = [sys.executable, "-m", "moving.doomed", *urls, point]
     done = subprocess.run(words, cwd=HERE.parent, capture_output=True, text=True, timeout=60)
     assert done.returncode == -signal.SIGKILL, done.stderr
-    Mover(source, destination, settle=0.0, verify=True).run()
-    check_arrived(source, destination, jobs)
+    Mover(*stores, settle=0.0, verify=True).run()
+    check_arrived(*stores, jobs)
     for store in stores:
         store.close()
 

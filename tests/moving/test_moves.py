@@ -19,6 +19,7 @@ from longshore.contract import (
     Where,
 )
 from longshore.errors import ConfigurationError, CopyDiffers, Corrupt, IdConflict, StoreMoved
+from longshore.following import ended, follow
 from longshore.guard import Guard
 from longshore.memory import MemoryDriver
 from longshore.motion import away_of, in_motion
@@ -124,6 +125,25 @@ class TestHeld:
 
         assert move(source, destination, tell=tell).run().jobs == {State.SUCCEEDED: 1}
         assert told[0].held == 1
+
+    def test_when_it_waits_no_longer_the_source_takes_jobs_again_until_the_move_is_repeated(
+        self, source: Guard, destination: Guard, clock: ManualClock, move: Move
+    ) -> None:
+        """What stays behind stands in its queue, and who looks for what has gone still knows of the other store."""
+        put(source.driver, new_job("runs", key="k"), new_job("behind", key="k"), new_job("goes"))
+        run = start(source.driver, "runs")
+        assert move(source, destination).run(wait=0).held == 2
+        with Longshore(source.driver.target, clock=clock) as producer:
+            late = producer.task(_nothing).enqueue()
+            assert in_motion(source)
+            (answer,) = source.update([settle(run)])
+            follow(source, [ended(run, answer)])
+            assert ids(take(source.driver, queues=("mail",), limit=1)) == ["behind"]
+            source.update([settle(stored(source.driver, "behind"))])
+            move(source, destination).run()
+            assert {*ids(all_of(destination))} == {"runs", "behind", "goes", late.id}
+            with Longshore(source.driver.target, clock=clock) as later, pytest.raises(StoreMoved):
+                later.enqueue(later.call_by_name("_nothing"))
 
     def test_jobs_of_a_key_stay_behind_the_one_that_runs(
         self, source: Guard, destination: Guard, clock: ManualClock, move: Move

@@ -9,11 +9,13 @@ from typing import Any
 
 import pytest
 
+from conftest import Serve
 from longshore import Context, Longshore, State
 from longshore.errors import StoreError, StoreMoved
 from longshore.moving import Carried, move
 from moving import pier
 from moving.freight import PATIENCE, Work, application
+from stores import AROUND, fresh_store
 from worker.gate import Gate
 
 
@@ -31,11 +33,13 @@ def gate() -> Iterator[Gate]:
     gate.open()
 
 
-def test_the_same_application_on_every_store(target: Any, log: Path) -> None:
-    with application(target, log) as app, app.worker():
+@pytest.mark.parametrize("engine", AROUND)
+def test_the_same_application_on_every_store(engine: str, log: Path, tmp_path: Path, shared_server: Serve) -> None:
+    with application(fresh_store(engine, tmp_path, shared_server), log) as app, app.worker():
         Work(app, "quay").check(app, log)
 
 
+@pytest.mark.around
 def test_moved_in_the_middle_with_workers_going_on(pair: tuple[Any, Any], log: Path, gate: Gate) -> None:
     """Workers of old begin the work, a move takes it along, workers that open both go on with it."""
     old, new = pair

@@ -35,7 +35,8 @@ def move(
         source: where the jobs are, a URL or a live handle.
         destination: where they are to be; its schema is created if it is not there.
         verify: whether each job is compared at the destination before it is removed from the source.
-        wait: seconds for which running jobs are waited for; None: as long as it takes.
+        wait: seconds for which running jobs are waited for; None: as long as it takes. If some still run then, the
+            source takes jobs again until the move is repeated.
         tell: told how far it is.
 
     Raises:

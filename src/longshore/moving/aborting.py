@@ -36,6 +36,14 @@ def give_up(source: Guard, destination: Guard, *, pause: Callable[[float], None]
     """Puts back what has not arrived, and lifts the seal. Waits while a mover is at work, up to 15 s after it died."""
     while is_at_work(source):
         pause(_PAUSE)
+    aborted = put_back_all(source, destination)
+    expect_no_more(destination, name_of(source))
+    unseal(source)
+    return aborted
+
+
+def put_back_all(source: Guard, destination: Guard) -> Aborted:
+    """Puts everything into its queue again that was taken, unless it has arrived."""
     departure, landing = Departure(source), Landing(destination)
     returned = arrived = 0
     while jobs := MOVING.page(source, None, _PAGE).jobs:
@@ -50,8 +58,6 @@ def give_up(source: Guard, destination: Guard, *, pause: Callable[[float], None]
             strangers = [job for job in taken if job.id in landing.conflicts]
             MOVING.empty(source, strangers)
             returned += len(strangers)
-    expect_no_more(destination, name_of(source))
-    unseal(source)
     return Aborted(returned, arrived)
 
 

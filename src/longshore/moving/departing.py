@@ -6,7 +6,21 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from typing import Final
 
-from longshore.contract import ENDED, HELD, SECOND, UNENDED, Change, Order, State, StoredJob, Where, Write
+from longshore.contract import (
+    ENDED,
+    EVERY,
+    HELD,
+    SECOND,
+    UNENDED,
+    Change,
+    Order,
+    Outcome,
+    Page,
+    State,
+    StoredJob,
+    Where,
+    Write,
+)
 from longshore.guard import Guard
 from longshore.moving.siding import MOVING
 from longshore.moving.strides import Strides
@@ -31,11 +45,22 @@ class Departure:
         self._strides = Strides()
         self._beat = float("-inf")
 
-    def take(self, jobs: Sequence[StoredJob]) -> None:
-        """Puts jobs, as they were read, where nobody serves them."""
-        changes = [MOVING.taking(job) for job in jobs if not MOVING.holds(job)]
-        if changes:
-            self._store.update(changes)
+    def page(self, after: str | None) -> Page:
+        """The jobs from there on, oldest first, as many at a time as memory should hold."""
+        page = self._store.select(EVERY, order=Order.OLDEST, limit=self._strides.size, after=after)
+        self._strides.weigh(page.jobs)
+        return page
+
+    def take(self, jobs: Sequence[StoredJob]) -> list[StoredJob]:
+        """Puts jobs, as they were read, where nobody serves them; gives those that stand there now.
+
+        A job that was changed since it was read is left for the next look.
+        """
+        taken = [job for job in jobs if MOVING.holds(job)]
+        others = [job for job in jobs if not MOVING.holds(job)]
+        answers = self._store.update([MOVING.taking(job) for job in others]) if others else []
+        moved = [answer.outcome is Outcome.MOVED for answer in answers]
+        return taken + [MOVING.aside(job) for job, is_here in zip(others, moved, strict=True) if is_here]
 
     def busy_keys(self, jobs: Sequence[StoredJob]) -> set[str]:
         """Keys of these jobs of which one is held: what waits behind it would run beside it elsewhere."""

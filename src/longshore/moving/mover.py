@@ -9,10 +9,11 @@ from typing import Final
 
 from msgspec.structs import replace
 
-from longshore.contract import ENDED, EVERY, HELD, SECOND, UNREADABLE, By, Order, State, StoredJob, Where
+from longshore.contract import ENDED, HELD, SECOND, UNREADABLE, By, State, StoredJob, Where
 from longshore.errors import ConfigurationError, Corrupt, IdConflict, StoreMoved
 from longshore.guard import Guard
 from longshore.motion import Away, away_of, expect, expect_no_more, expected_from, name_of, seal, unseal
+from longshore.moving.aborting import put_back_all
 from longshore.moving.burying import Burying
 from longshore.moving.departing import Departure
 from longshore.moving.landing import Landing
@@ -23,7 +24,6 @@ from longshore.moving.telling import Carried, Progress, Tell, tell_nobody
 
 SETTLE: Final = 2.0
 """Seconds after the seal until every producer has seen it, and what it was about to insert is there."""
-_PAGE: Final = 500
 _PAUSE: Final = 0.5
 
 
@@ -65,7 +65,8 @@ class Mover:
         """Moves all, and waits for what is held at the source; gives what has arrived.
 
         Args:
-            wait: seconds for which it is waited at most; what is held then stays, and a repeat takes it along.
+            wait: seconds for which it is waited at most; what is held then stays, the source takes jobs again, and a
+                repeat takes all of them along.
 
         Raises:
             ConfigurationError: the source has moved elsewhere, or one of the two is on its way itself.
@@ -77,6 +78,7 @@ class Mover:
         away = self._begin()
         held = self._carry_all(None if wait is None else self._monotonic() + wait)
         if held:
+            self._let_be(away)
             return self._carried(held=held)
         self._complain()
         records = move_rest(self._source, self._destination)
@@ -93,6 +95,8 @@ class Mover:
         check_rests(source, destination)
         if away is None:
             away = Away(shown(destination), self._names[1], source.now())
+        elif away.is_open:
+            away = replace(away, since=source.now(), is_open=False)
         expect(destination, self._names[0])
         # A store that had moved away is one again.
         unseal(destination)
@@ -104,6 +108,12 @@ class Mover:
             away = replace(away, has_rules=True)
             seal(source, away)
         return away
+
+    def _let_be(self, away: Away) -> None:
+        """Leaves the source as one that works: nobody knows when the move is gone on with."""
+        self._check_not_aborted()
+        put_back_all(self._source, self._destination)
+        seal(self._source, replace(away, is_open=True))
 
     def _carry_all(self, until: float | None) -> int:
         """Takes everything along, and waits for what is held; gives how many still are."""
@@ -128,7 +138,7 @@ class Mover:
         left = 0
         self._unreadable = []
         while True:
-            page = self._source.select(EVERY, order=Order.OLDEST, limit=_PAGE, after=after, body=False)
+            page = self._departure.page(after)
             left += self._carry(page.jobs)
             self._departure.sign_of_life()
             after = page.after
@@ -136,17 +146,18 @@ class Mover:
                 return left
 
     def _carry(self, jobs: Sequence[StoredJob]) -> int:
-        """Takes jobs along that were read without bodies; gives how many have to wait."""
+        """Takes jobs along; gives how many have to wait."""
         self._unreadable += [job.id for job in jobs if UNREADABLE in job.notes]
         going = [job for job in jobs if UNREADABLE not in job.notes and job.id not in self._landing.conflicts]
         free = [job for job in going if job.state not in HELD]
-        self._departure.take(free)
-        busy = self._departure.busy_keys(free)
-        ready = [job.id for job in free if job.key not in busy or job.state in ENDED]
-        return len(going) - sum(self._transfer(taken) for taken in self._departure.taken(ready))
+        taken = self._departure.take(free)
+        busy = self._departure.busy_keys(taken)
+        return len(going) - self._transfer([job for job in taken if job.key not in busy or job.state in ENDED])
 
     def _transfer(self, taken: Sequence[StoredJob]) -> int:
         """Inserts jobs and then removes them at the source; gives how many need no further look."""
+        if not taken:
+            return 0
         landed = {job.id for job in self._landing.land([MOVING.restored(job) for job in taken])}
         arrived = [job for job in taken if job.id in landed]
         removed = self._departure.remove(arrived)

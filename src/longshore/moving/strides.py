@@ -7,7 +7,7 @@ from typing import Final
 
 from longshore.contract import StoredJob
 
-_MOST: Final = 500
+_MOST: Final = 1_000
 BYTES: Final = 8 * 1024 * 1024
 
 
