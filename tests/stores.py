@@ -12,6 +12,7 @@ from typing import Any
 from urllib.parse import urlencode, urlsplit, urlunsplit
 
 from engines import Server
+from engines.mongo_namespaces import emptied_namespace
 from longshore.ids import IdMaker
 from longshore.memory_store import MemoryStore
 
@@ -34,6 +35,7 @@ def fresh_store(name: str, folder: Path, serve: Callable[[str], Server] | None =
     if name == "multi":
         return [f"sqlite:///{folder}/{tag}.db#{tag}" for tag in ("east", "west")]
     assert serve is not None, f"{name} needs a server"
-    parts = urlsplit(serve(name).url)
-    namespace = urlencode({"namespace": f"t{IdMaker()().lower()}"})
+    url = serve(name).url
+    parts = urlsplit(url)
+    namespace = urlencode({"namespace": emptied_namespace(url) if name == "mongo" else f"t{IdMaker()().lower()}"})
     return urlunsplit(parts._replace(query=f"{parts.query}&{namespace}".lstrip("&")))
