@@ -194,6 +194,10 @@ class MongoDriver(Driver):
             with self._rounds.errors():
                 session.commit_transaction()
 
+    def examined(self) -> int | None:
+        """What the whole server examined: keys and documents."""
+        return self._server.examined()
+
     def _joined(self, tx: Any) -> ClientSession | None:
         if tx is None:
             return None

@@ -11,7 +11,7 @@ from bson import ObjectId
 from pymongo import MongoClient, WriteConcern
 from pymongo.client_session import ClientSession
 from pymongo.driver_info import DriverInfo
-from pymongo.errors import PyMongoError
+from pymongo.errors import OperationFailure, PyMongoError
 from pymongo.uri_parser import parse_uri
 
 from longshore.contract import Features, Instant
@@ -117,6 +117,14 @@ class Server:
         """The server's clock."""
         (found,) = self.client().admin.aggregate([{"$documents": [{"now": {"$toLong": "$$NOW"}}]}])
         return int(found["now"]) * 1_000
+
+    def examined(self) -> int | None:
+        """How many keys and documents it has examined; None if the user may not know."""
+        try:
+            counted = self.client().admin.command("serverStatus")["metrics"]["queryExecutor"]
+        except OperationFailure:
+            return None
+        return int(counted["scanned"]) + int(counted["scannedObjects"])
 
     def hint(self, topics: Sequence[str], session: ClientSession | None) -> None:
         """Leaves a hint for those who listen."""
