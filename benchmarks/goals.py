@@ -15,16 +15,23 @@ WORKER_MEGABYTES = 60
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Wanted:
-    """What differs from store to store: how many times the best peer in a phase, how quick a pick-up, and the share of
-    the speed without a backlog that is left with one."""
+    """What differs from store to store: how many times the best peer in a phase, how quick a pick-up, the share of the
+    speed without a backlog that is left with one, and that of the limit's speed in a phase."""
 
     times_the_best_peer: Mapping[str, float]
     pick_up_milliseconds: float
     with_backlog: float | None = None
+    share_of_the_limit: Mapping[str, float] = field(default_factory=dict)
     own_microseconds: Mapping[str, float] = field(default_factory=lambda: OWN_MICROSECONDS)
 
 
 WANTED = {
+    "mongo": Wanted(
+        times_the_best_peer={DRAIN: 10},
+        pick_up_milliseconds=5,
+        with_backlog=0.8,
+        share_of_the_limit={ENQUEUE_ONE: 0.5, ENQUEUE_BULK: 0.5, DRAIN: 0.5},
+    ),
     "postgres": Wanted(
         times_the_best_peer={ENQUEUE_ONE: 1.5, ENQUEUE_BULK: 1.5, DRAIN: 3, DRAIN_BEST: 1.5},
         pick_up_milliseconds=2,
@@ -64,6 +71,8 @@ def goals(results: Results) -> Iterator[Goal]:
             )
     for phase, times in wanted.times_the_best_peer.items():
         yield from _speed_goal(results, phase, times)
+    for phase, share in wanted.share_of_the_limit.items():
+        yield from _limit_goal(results, phase, share)
     yield from _backlog_goal(results, wanted.with_backlog)
     yield from _worker_goals(results, wanted.pick_up_milliseconds)
 
@@ -76,6 +85,17 @@ def _speed_goal(results: Results, phase: str, times: float) -> Iterator[Goal]:
             wanted=f"at least {times:g} times",
             found=f"{ours / best:.1f} times",
             met=ours >= times * best,
+        )
+
+
+def _limit_goal(results: Results, phase: str, share: float) -> Iterator[Goal]:
+    ours, limit = results.speed("longshore", phase), results.speed("limit", phase)
+    if ours is not None and limit is not None:
+        yield Goal(
+            what=f"{phase} beside the limit",
+            wanted=f"at least {share:.0%}",
+            found=f"{ours / limit:.0%}",
+            met=ours >= share * limit,
         )
 
 

@@ -114,15 +114,15 @@ def _later_producer(url_of: UrlOf, directory: Path) -> Iterator[Send]:
         yield _noop_of(app, lambda number: None).options(delay=LATER_SECONDS).enqueue
 
 
-def _program(url_of: UrlOf, promise: str) -> Program:
+def _program(url_of: UrlOf, promise: str, *, jobs: int = 30_000, one_by_one: int = 4_000) -> Program:
     return Program(
         title="Longshore",
         promise=promise,
         phases={
-            ENQUEUE_ONE: Phase(run=partial(_enqueue_one, url_of), jobs=4_000),
+            ENQUEUE_ONE: Phase(run=partial(_enqueue_one, url_of), jobs=one_by_one),
             ENQUEUE_BULK: Phase(run=partial(_enqueue_bulk, url_of), jobs=50_000),
-            DRAIN: Phase(run=partial(drain, url_of), jobs=30_000),
-            DRAIN_BACKLOG: Phase(run=partial(drain_with_backlog, url_of), jobs=30_000),
+            DRAIN: Phase(run=partial(drain, url_of), jobs=jobs),
+            DRAIN_BACKLOG: Phase(run=partial(drain_with_backlog, url_of), jobs=jobs),
         },
         pick_up=PickUp(
             serve=partial(_serve, url_of),
@@ -143,6 +143,13 @@ def _on_postgres() -> Program:
     )
 
 
+ON_MONGO = _program(
+    url_in,
+    "Durable and at least once, writes acknowledged by the majority and journaled, runs fenced by holder and "
+    "generation, results kept, leases, retries, exact order by priority and time.",
+    jobs=10_000,
+    one_by_one=1_000,
+)
 ON_POSTGRES = _on_postgres()
 ON_SQLITE = _program(
     _file_in, "Durable and at least once, runs fenced by holder and generation, results kept, leases, retries."

@@ -10,12 +10,14 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 from benchmarks.measure import scratch
+from benchmarks.mongo_server import mongo_version
 from benchmarks.postgres_server import postgres_version
 from benchmarks.servers import redis_version
 
 SYNCS = 300
 PAGE = b"\0" * 4096
 LIBRARIES = {
+    "mongo": ("pymongo", "celery", "taskiq", "taskiq-mongodb"),
     "postgres": ("sqlalchemy", "psycopg", "asyncpg", "pgqueuer", "procrastinate", "saq"),
     "sqlite": ("sqlalchemy", "huey", "persist-queue", "litequeue"),
     "redis": ("redis", "hiredis", "arq", "bullmq", "celery", "dramatiq", "huey", "rq", "saq", "taskiq", "taskiq-redis"),
@@ -45,6 +47,8 @@ def strain(disk: Path) -> dict[str, str]:
 def _version_of(store: str) -> dict[str, str]:
     if store == "postgres":
         return {"PostgreSQL": postgres_version()}
+    if store == "mongo":
+        return {"MongoDB": mongo_version()}
     return {"Redis": redis_version()} if store == "redis" else {"SQLite": sqlite3.sqlite_version}
 
 

@@ -78,6 +78,12 @@ ADDRESSES = {
         "procrastinate": "benchmarks.peers.procrastinate_postgres:PROCRASTINATE",
         "saq": "benchmarks.peers.saq_postgres:SAQ",
     },
+    "mongo": {
+        "limit": "benchmarks.limits.mongo_limit:LIMIT",
+        "longshore": "benchmarks.longshore_program:ON_MONGO",
+        "celery": "benchmarks.peers.celery_mongo:CELERY",
+        "taskiq": "benchmarks.peers.taskiq_mongo:TASKIQ",
+    },
     "redis": {
         "limit": "benchmarks.limits.redis_limit:LIMIT",
         "longshore": "benchmarks.longshore_program:ON_REDIS",

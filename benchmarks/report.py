@@ -9,8 +9,11 @@ from benchmarks.programs import DRAIN, DRAIN_BACKLOG, ENQUEUE_BULK, ENQUEUE_ONE,
 from benchmarks.run import Effort, Results
 
 NOTHING = "-"
-TITLES = {"sqlite": "SQLite", "postgres": "PostgreSQL", "redis": "Redis"}
+TITLES = {"sqlite": "SQLite", "postgres": "PostgreSQL", "redis": "Redis", "mongo": "MongoDB"}
 SETTINGS = {
+    "mongo": """on a server of its own, a replica set of one with its default durability, reached by TCP on the
+loopback; every program writes with `w=majority` and `journal=true`. CPU is that of the programs; the server has its
+own. All peers are in the environment of `tox run -e bench-mongo`.""",
     "postgres": """on a server of its own with its default durability, reached by TCP on the loopback. CPU is that of
 the programs; the server has its own. Drained at best: as many at a time as the program is fastest with. All
 peers are in the environment of `tox run -e bench-postgres`.""",
@@ -20,6 +23,7 @@ peers are in the environment of `tox run -e bench-postgres`.""",
 loopback. CPU is that of the programs; the server has its own.""",
 }
 POLLING = {
+    "mongo": "",
     "postgres": "",
     "sqlite": """Peers have no wake-up between processes; they poll here every millisecond, and the idle column says
 what that costs.

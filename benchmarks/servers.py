@@ -11,6 +11,7 @@ from pathlib import Path
 
 import redis
 
+from benchmarks.mongo_server import serving_mongo
 from benchmarks.postgres_server import serving_postgres
 
 PATIENCE_SECONDS = 20
@@ -39,6 +40,11 @@ def serving(store: str, directory: Path) -> Iterator[None]:
     """Runs the server that programs of this store need, if any, with its files in a directory."""
     if store == "postgres":
         with serving_postgres(directory) as url:
+            (directory / "url").write_text(url)
+            yield
+        return
+    if store == "mongo":
+        with serving_mongo(directory) as url:
             (directory / "url").write_text(url)
             yield
         return

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from itertools import compress
-from operator import attrgetter, is_not, ne
+from operator import attrgetter, is_not
 from typing import Any, Final, NamedTuple
 
 from bson import ObjectId
@@ -28,6 +28,11 @@ _NAMES: Final = tuple(field.name for field in _FIELDS if field.name not in {"id"
 _LEFT_OUT: Final = tuple(_DEFAULTS.get(name, UNREAD) for name in _NAMES)
 _PLACES: Final = range(len(_NAMES))
 _values_of: Final = attrgetter(*_NAMES)
+_ALWAYS: Final = ("_id", *(name for name in _NAMES if name not in _DEFAULTS))
+_always_of: Final = attrgetter("id", *_ALWAYS[1:])
+_OTHERS: Final = tuple(name for name in _NAMES if name in _DEFAULTS)
+_others_of: Final = attrgetter(*_OTHERS)
+_OTHERS_LEFT_OUT: Final = tuple(_DEFAULTS[name] for name in _OTHERS)
 _STATES: Final = {int(member): member for member in State}
 _SCOPES: Final = {int(member): member for member in UniqueScope}
 _IF_PARENT_FAILS: Final = {int(member): member for member in IfParentFails}
@@ -59,14 +64,15 @@ class Edit(NamedTuple):
 
 def document_of(job: StoredJob, now: Instant) -> Document:
     """The document of a job: what has its default is left out."""
-    values = _values_of(job)
-    document: Document = dict(compress(zip(_NAMES, values, strict=True), map(ne, values, _LEFT_OUT)))
-    document["_id"] = job.id
+    document: Document = dict(zip(_ALWAYS, _always_of(job), strict=True))
+    if (others := _others_of(job)) != _OTHERS_LEFT_OUT:  # Most jobs are plain, and many come at once.
+        document.update(compress(zip(_OTHERS, others, strict=True), map(is_not, others, _OTHERS_LEFT_OUT)))
     if job.notes:
         document["notes"] = _members(job)
     if job.attempts:
         document["attempts"] = job.attempts
-    return document | _derived(job, now)
+    document.update(_derived(job, now))
+    return document
 
 
 def _derived(job: StoredJob, now: Instant) -> Document:
