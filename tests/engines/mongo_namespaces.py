@@ -1,4 +1,4 @@
-"""Namespaces of a MongoDB server that tests use in turn: making fifteen indexes anew would take most of a test's time."""
+"""Namespaces of a MongoDB server that tests use in turn: fifteen indexes made anew would take most of a test's time."""
 
 from __future__ import annotations
 
