@@ -166,11 +166,11 @@ class Heads:
         """The columns of a row as they are once it is taken."""
         job = self._schema.job
         changed: dict[str, ColumnElement[Any]] = {
-            "state": given("state"),
+            "state": given("state", job.c.state.type),
             "generation": job.c.generation + constant(1),
             "attempt": job.c.attempt + given("counted"),
-            "holder": given("holder"),
-            "started": given("now"),
+            "holder": given("holder", job.c.holder.type),
+            "started": given("now", job.c.started.type),
             "unique_slot": case((job.c.unique_scope == given("freed"), null()), else_=job.c.unique_slot),
         } | {name: null() for name in _NOT_READ}
         return [*(changed.get(name, job.c[name]) for name in COLUMNS), self._schema.row]

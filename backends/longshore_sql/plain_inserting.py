@@ -6,17 +6,17 @@ Outside an application's transaction the statement is its own, and so a job cost
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
-from sqlalchemy import BigInteger, ColumnElement, Select, case, column, func, select, true
+from sqlalchemy import CTE, BigInteger, ColumnElement, case, column, func, literal_column, select, true
 from sqlalchemy.dialects.postgresql import insert
 
 from longshore.contract import Clock, NewJob, State, StoredJob
 from longshore_sql.inserting import plain_values
 from longshore_sql.postgres_dialect import CLOCK, PostgresDialect
 from longshore_sql.schema import VERSION, Lane, Schema, constant
-from longshore_sql.statements import Cursor, given
+from longshore_sql.statements import Cursor, Row, given
 
 _FIELDS: Final = (
     "id", "queue", "task", "payload", "codec", "digest", "priority", "delay", "due", "max_attempts", "max_crashes",
@@ -33,6 +33,18 @@ class PlainInserting:
         self._schema = schema
         self._dialect = dialect
         self._insert = dialect.compiled(self._inserting())
+        self._insert_one = dialect.compiled(self._inserting_one())
+        self._arranged = self._insert_one.arranged([*_FIELDS, "now"])
+
+    def row(self, jobs: Sequence[NewJob | StoredJob], clock: Clock | None) -> Row | None:
+        """The values of the statement for one job, None if it has more than every job has."""
+        found = plain_values(jobs)
+        return None if found is None else self._arranged((*found[0], None if clock is None else clock()))
+
+    def insert_one(self, cursor: Cursor, row: Row) -> bool:
+        """Stores it, unless it clashes with one that is there, or the tables are of a version that is not ours."""
+        cursor.execute(self._insert_one.text, row)
+        return cursor.rowcount == 1
 
     def arrays(self, jobs: Sequence[NewJob | StoredJob]) -> Arrays | None:
         """The jobs as the arrays of the statement, None if any of them has more than every job has, or another's id.
@@ -54,23 +66,36 @@ class PlainInserting:
         job = self._schema.job
         stored = [job.c[name] for name in _FIELDS if name != "delay"]
         asked = self._dialect.arrays([*stored, column("delay", BigInteger), column("position", BigInteger)])
-        moment = self._moment().cte("moment").prefix_with("MATERIALIZED")  # Else it is reckoned anew for every row.
-        now = moment.c.now
-        due = func.coalesce(asked.c.due, now + asked.c.delay)
-        values: dict[str, ColumnElement[Any]] = {
-            **{name: asked.c[name] for name in _AS_GIVEN},
-            "state": constant(State.PENDING),
-            "created": now + asked.c.position,
-            "due": due,
-            "lane": case((due <= now, constant(Lane.READY)), else_=constant(Lane.FUTURE)),
-        }
+        moment = self._moment()
+        values = _values({one.key: one for one in asked.c}, moment.c.now, moment.c.now + asked.c.position)
         rows = select(*values.values()).select_from(moment.join(asked, true()))
         return insert(job).from_select(list(values), rows).on_conflict_do_nothing().returning(job.c.id)
 
-    def _moment(self) -> Select[Any]:
+    def _inserting_one(self) -> Any:
+        job, moment = self._schema.job, self._moment()
+        kinds = {name: job.c[name].type for name in _FIELDS if name != "delay"} | {"delay": BigInteger()}
+        asked = {name: given(name, kind) for name, kind in kinds.items()}
+        values = _values(asked, moment.c.now, moment.c.now)
+        rows = select(*values.values()).select_from(moment)
+        return insert(job).from_select(list(values), rows).on_conflict_do_nothing()
+
+    def _moment(self) -> CTE:
         """The time of the call; nothing where the tables are not of a version that this code works on."""
         meta = self._schema.meta.c
-        readable = select(meta.value).where(meta.name == "readable_from").scalar_subquery()
-        version = select(meta.value).where(meta.name == "version").scalar_subquery()
+        readable = select(meta.value).where(meta.name == literal_column("'readable_from'")).scalar_subquery()
+        version = select(meta.value).where(meta.name == literal_column("'version'")).scalar_subquery()
         now = func.coalesce(given("now"), CLOCK)
-        return select(now.label("now")).where(readable <= constant(VERSION), version >= constant(VERSION))
+        moment = select(now.label("now")).where(readable <= constant(VERSION), version >= constant(VERSION))
+        return moment.cte("moment").prefix_with("MATERIALIZED")  # Else it is reckoned anew for every row.
+
+
+def _values(asked: Mapping[str, ColumnElement[Any]], now: ColumnElement[int], created: Any) -> Mapping[str, Any]:
+    """What is put into which column."""
+    due = func.coalesce(asked["due"], now + asked["delay"])
+    return {
+        **{name: asked[name] for name in _AS_GIVEN},
+        "state": constant(State.PENDING),
+        "created": created,
+        "due": due,
+        "lane": case((due <= now, constant(Lane.READY)), else_=constant(Lane.FUTURE)),
+    }

@@ -39,10 +39,11 @@ from longshore_sql.postgres_dialect import CLOCK, PostgresDialect
 from longshore_sql.postgres_errors import REPEATABLE, Translated
 from longshore_sql.postgres_migrating import Migrating
 from longshore_sql.postgres_options import Options
+from longshore_sql.postgres_pool import PoolSource
 from longshore_sql.postgres_sources import (
     ConnectionSource,
     EngineSource,
-    PoolSource,
+    Lent,
     Source,
     driver_connection,
     is_through_a_pooler,
@@ -53,11 +54,9 @@ from longshore_sql.postgres_wakes import Ears, Notifier, shortened
 from longshore_sql.records import Records
 from longshore_sql.schema import Schema
 from longshore_sql.statements import Cursor as AnyCursor
-from longshore_sql.statements import Step
+from longshore_sql.statements import Row, Step, post
 
 T = TypeVar("T")
-Cursor = psycopg.Cursor[Any]
-
 _logger: Final = logging.getLogger("longshore.postgres")
 TRIES: Final = 10
 """How often a step is begun that is in a deadlock each time."""
@@ -177,6 +176,8 @@ class PostgresDriver(SQLDriver):
         return LockedRecords(self._schema, self._dialect)
 
     def _stored(self, jobs: Sequence[NewJob | StoredJob], tx: Any) -> list[Inserted]:
+        if len(jobs) == 1:
+            return self._one_stored(jobs, tx)
         arrays = self._plain.arrays(jobs)
         if arrays is None:
             return super()._stored(jobs, tx)
@@ -187,6 +188,16 @@ class PostgresDriver(SQLDriver):
         rest = [job for job in jobs if job.id not in landed]
         found = {job.id: answer for job, answer in zip(rest, super()._stored(rest, tx), strict=True)}
         return [found.get(job.id, stored) for job in jobs]
+
+    def _one_stored(self, jobs: Sequence[NewJob | StoredJob], tx: Any) -> list[Inserted]:
+        row = self._plain.row(jobs, self._clock)
+        if row is not None and self._persistent(lambda: self._has_landed(row, tx), tx):
+            return [INSERTED[State.PENDING]]
+        return super()._stored(jobs, tx)
+
+    def _has_landed(self, row: Row, tx: Any) -> bool:
+        with self._cursor(tx) as cursor:
+            return self._plain.insert_one(cursor, row)
 
     def _landed(self, arrays: Arrays, tx: Any) -> set[str]:
         with self._cursor(tx) as cursor:
@@ -223,30 +234,28 @@ class PostgresDriver(SQLDriver):
     def _cursor(self, tx: Any) -> Iterator[statements.Cursor]:
         """A cursor for one statement, committed by itself, or in the application's transaction if there is one."""
         if tx is None and self._source.is_set_up and not self._examined.is_asked:
-            with self._translated, self._source.lent() as connection:
-                yield connection.cursor(row_factory=tuple_row)
+            with self._translated, self._source.cursor() as cursor:
+                yield cursor
         else:
             with self._write(tx) as step:
                 yield step.cursor
 
     @contextmanager
     def _transaction(self, begin: str) -> Iterator[Step]:
-        with self._translated, self._source.lent() as connection:
-            cursor = connection.cursor(row_factory=tuple_row)
-            with self._between(cursor, begin):
-                cursor.execute(self._opening if self._source.is_set_up else self._opening_with_settings)
-                step = self._step(cursor, cursor.fetchall()[0])
-                with self._examined.counting(cursor):
-                    yield step
+        with self._translated, self._source.cursor() as cursor, self._between(cursor, begin):
+            cursor.execute(self._opening if self._source.is_set_up else self._opening_with_settings)
+            step = self._step(cursor, cursor.fetchall()[0])
+            with self._examined.counting(cursor):
+                yield step
 
     @contextmanager
-    def _between(self, cursor: Cursor, begin: str) -> Iterator[None]:
+    def _between(self, cursor: Lent, begin: str) -> Iterator[None]:
         try:
-            cursor.execute(begin)
+            post(cursor, begin)
             yield
             cursor.execute("COMMIT")
         finally:
-            if cursor.connection.info.transaction_status in _INSIDE:
+            if cursor.connection.pgconn.transaction_status in _INSIDE:
                 cursor.execute("ROLLBACK")
 
     @contextmanager

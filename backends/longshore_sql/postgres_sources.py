@@ -1,8 +1,7 @@
-"""Where the connections to PostgreSQL come from: a pool of our own, or a live object of the application."""
+"""Where the connections to PostgreSQL come from, where the application has handed in a live object."""
 
 from __future__ import annotations
 
-import os
 import threading
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
@@ -15,14 +14,15 @@ from psycopg.pq import TransactionStatus
 from psycopg.rows import tuple_row
 from sqlalchemy.pool import NullPool
 
-from longshore.errors import Closed, ConfigurationError
+from longshore.errors import ConfigurationError
 from longshore_sql.awaited_cursor import AwaitedCursor
 from longshore_sql.handles import in_sqlalchemy, outside, unwrapped
+from longshore_sql.postgres_cursor import PreparedCursor
 from longshore_sql.postgres_errors import unopened
-from longshore_sql.postgres_options import Options
 from longshore_sql.statements import Cursor
 
 Connection = psycopg.Connection[Any]
+Lent = psycopg.Cursor[Any] | PreparedCursor
 
 # A table that has just begun to fill has no statistics, and what a planner makes of that lasts as long as its plan:
 # every statement here is made for a walk along an index, so the other ways are made dear on our own connections.
@@ -49,6 +49,12 @@ class Source(ABC):
     def lent(self) -> AbstractContextManager[Connection]:
         """A connection outside any transaction, where each statement is committed by itself."""
 
+    @contextmanager
+    def cursor(self) -> Iterator[Lent]:
+        """The same as a cursor."""
+        with self.lent() as connection:
+            yield connection.cursor(row_factory=tuple_row)
+
     @abstractmethod
     def engine(self) -> sqlalchemy.Engine:
         """An engine for transactions of the application's own."""
@@ -60,71 +66,6 @@ class Source(ABC):
     def close(self) -> None:
         """Closes what was opened here."""
         return
-
-
-class PoolSource(Source):
-    """Connections of our own in a pool. A child of fork opens new ones."""
-
-    def __init__(self, options: Options) -> None:
-        self._options = options
-        self._process = os.getpid()
-        self._abandoned: list[sqlalchemy.Engine] = []
-        self._closed = False
-        self._lock = threading.Lock()
-        self.target = options.target()
-        self._settings = f"SELECT {settings(lasting=True, lock_timeout=str(round(options.lock_timeout * 1_000)))}"
-        self._engine = self._fresh()
-
-    @contextmanager
-    def lent(self) -> Iterator[Connection]:
-        pooled = self.engine().raw_connection()
-        connection = _checked(pooled.driver_connection)
-        try:
-            with _alone(connection):
-                yield connection
-        except BaseException as error:
-            if isinstance(error, psycopg.OperationalError | psycopg.InterfaceError):
-                pooled.invalidate(error)
-            raise
-        finally:
-            pooled.close()
-            if self._closed:
-                connection.close()  # The pool was perhaps emptied before, and would forget it unclosed.
-
-    def engine(self) -> sqlalchemy.Engine:
-        if self._closed:
-            raise Closed("the driver of this PostgreSQL was closed: connect again")
-        if self._process != os.getpid():
-            with self._lock:
-                if self._process != os.getpid():
-                    # The parent goes on with these: nothing may be sent on them, not even a farewell.
-                    self._abandoned.append(self._engine)
-                    self._engine, self._process = self._fresh(), os.getpid()
-        return self._engine
-
-    def opened(self) -> Connection:
-        connection = _opened(self._options.url or "")
-        self.is_set_up = not is_through_a_pooler(connection)
-        try:
-            if self.is_set_up:
-                connection.execute(self._settings)
-        except BaseException:
-            connection.close()
-            raise
-        return connection
-
-    def close(self) -> None:
-        self._closed = True
-        if self._process == os.getpid():
-            self._engine.dispose()
-
-    def _fresh(self) -> sqlalchemy.Engine:
-        options = self._options
-        return sqlalchemy.create_engine(
-            "postgresql+psycopg://", creator=self.opened, pool_size=options.pool_size, pool_use_lifo=True,
-            max_overflow=options.max_overflow, pool_timeout=options.pool_timeout,
-            pool_recycle=int(options.pool_recycle) or -1, pool_reset_on_return=None,
-        )  # fmt: skip
 
 
 class EngineSource(Source):
@@ -142,8 +83,8 @@ class EngineSource(Source):
     def lent(self) -> Iterator[Connection]:
         pooled = self._engine.raw_connection()
         try:
-            connection = _checked(pooled.driver_connection)
-            with _alone(connection):
+            connection = checked(pooled.driver_connection)
+            with alone(connection):
                 yield connection
         finally:
             pooled.close()
@@ -174,7 +115,7 @@ class ConnectionSource(Source):
                     "the connection that was handed in is inside a transaction: give it as tx=… to take part in that, "
                     "or commit first"
                 )
-            with _alone(connection):
+            with alone(connection):
                 yield connection
 
     def engine(self) -> sqlalchemy.Engine:
@@ -194,7 +135,7 @@ def joined(tx: Any) -> Cursor:
         outer.begin()  # Else its commit would find nothing to commit: it does not see what is done beneath it.
     pooled = outer.connection
     if not outer.dialect.is_async:
-        return _begun(_checked(pooled.driver_connection))
+        return _begun(checked(pooled.driver_connection))
     adapted: Any = pooled.dbapi_connection
     if adapted.autocommit:
         raise outside()
@@ -205,7 +146,7 @@ def driver_connection(handle: Any) -> Connection:
     """psycopg's connection in a connection or a session of SQLAlchemy's, or itself."""
     if isinstance(handle, psycopg.Connection):
         return handle
-    return _checked(_in_sqlalchemy(handle).connection.driver_connection)
+    return checked(_in_sqlalchemy(handle).connection.driver_connection)
 
 
 def _begun(connection: Connection) -> Cursor:
@@ -231,7 +172,7 @@ def _in_sqlalchemy(handle: Any) -> sqlalchemy.Connection:
 
 
 @contextmanager
-def _alone(connection: Connection) -> Iterator[None]:
+def alone(connection: Connection) -> Iterator[None]:
     """Where each statement is committed by itself; afterwards the connection is as it was."""
     if connection.autocommit:
         yield
@@ -244,7 +185,7 @@ def _alone(connection: Connection) -> Iterator[None]:
             connection.autocommit = False
 
 
-def _checked(connection: Any) -> Connection:
+def checked(connection: Any) -> Connection:
     if isinstance(connection, psycopg.Connection):
         return connection
     raise ConfigurationError(
@@ -254,10 +195,10 @@ def _checked(connection: Any) -> Connection:
 
 
 def _another(info: psycopg.ConnectionInfo) -> Connection:
-    return _opened("", **{**info.get_parameters(), "password": info.password or None})
+    return opened("", **{**info.get_parameters(), "password": info.password or None})
 
 
-def _opened(url: str, **parameters: Any) -> Connection:
+def opened(url: str, **parameters: Any) -> Connection:
     try:
         connection = psycopg.connect(url, **parameters, autocommit=True)
         if is_through_a_pooler(connection):

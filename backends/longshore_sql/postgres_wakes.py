@@ -21,41 +21,88 @@ import psycopg
 
 from longshore.contract import Sleeper
 from longshore.errors import LongshoreError
+from longshore_sql.postgres_arrays import array_text
 
 Connection = psycopg.Connection[Any]
 
 # A notification takes part in a commit: this one need not reach the disk. Nothing is left behind on the connection.
-_HINT: Final = "SELECT set_config('synchronous_commit', 'off', true), pg_notify(%s, unnest(%s::text[]))"
+_HINT: Final = b"SELECT set_config('synchronous_commit', 'off', true), pg_notify($1, unnest($2::text[]))"
+_NAME: Final = b"longshore_hint"
 _APART: Final = 0.005
 """Seconds between two notifications of one process: what comes meanwhile goes out with the later one."""
 _RETRY: Final = 1.0
 _logger: Final = logging.getLogger("longshore.postgres")
 
 
+class Mouth:
+    """A connection on which notifications go out. Nobody waits for what the server says to them."""
+
+    def __init__(self, connection: Connection, channel: str) -> None:
+        self._connection = connection
+        self._server = connection.pgconn
+        self._channel = channel.encode()
+        self._is_prepared = connection.prepare_threshold is not None
+        if self._is_prepared:
+            self._server.prepare(_NAME, _HINT)
+
+    def says(self, topics: Iterable[str], *, waits: bool) -> bool:
+        """Whether it could be sent; not while the server is at the one before, for which it may wait."""
+        server = self._server
+        server.consume_input()
+        while server.is_busy() or server.flush():
+            if not waits:
+                return False
+            select.select([server.socket], [], [], _RETRY)
+            server.consume_input()
+        while server.get_result() is not None:
+            pass  # It is a hint, that may be lost.
+        values = [self._channel, array_text(topics).encode()]
+        if self._is_prepared:
+            server.send_query_prepared(_NAME, values)
+        else:
+            server.send_query_params(_HINT, values)
+        return True
+
+    def close(self) -> None:
+        """Ends; the server still does what was sent."""
+        self._connection.close()
+
+
 class Notifier:
-    """Sends notifications, those that come close together in one."""
+    """Sends notifications, those that come close together in one.
+
+    The first goes out in the thread of who sends it, which takes a few microseconds; what follows close behind is left to
+    a thread of its own, which is woken once for all of it.
+    """
 
     def __init__(self, opened: Callable[[], Connection], channel: str) -> None:
         self._open = opened
         self._channel = channel
+        self._fresh()
+
+    def _fresh(self) -> None:
+        self._process = os.getpid()
         self._topics: set[str] = set()
         self._changed = threading.Condition()
-        self._process = os.getpid()
         self._thread: threading.Thread | None = None
+        self._is_waiting = False
         self._closed = False
+        self._mouth: Mouth | None = None
         self._sent = 0.0
 
     def send(self, topics: Iterable[str]) -> None:
-        """Sends soon, in another thread."""
+        """Sends now or soon."""
         if self._process != os.getpid():
-            self._changed, self._topics, self._process = threading.Condition(), set(), os.getpid()
-            self._thread = None
+            self._fresh()
         with self._changed:
             self._topics.update(topics)
-            if self._thread is None and not self._closed:
+            if self._closed or self._is_said():
+                return
+            if self._thread is None:
                 self._thread = threading.Thread(target=self._run, name="longshore-notify", daemon=True)
                 self._thread.start()
-            self._changed.notify()
+            elif self._is_waiting:
+                self._changed.notify()
 
     def close(self) -> None:
         """Sends what is left, and ends."""
@@ -68,30 +115,48 @@ class Notifier:
             self._thread.join()
             self._thread = None
 
+    def _is_said(self) -> bool:
+        """Whether all topics could be sent at once."""
+        now = time.monotonic()
+        if self._mouth is None or not self._is_waiting or now < self._sent + _APART:
+            return False
+        try:
+            if not self._mouth.says(self._topics, waits=False):
+                return False
+        except psycopg.Error:
+            return False  # The thread will meet the same, and open another connection.
+        self._topics.clear()
+        self._sent = now
+        return True
+
     def _run(self) -> None:
-        connection: Connection | None = None
         try:
             while topics := self._next():
                 try:
-                    connection = connection or self._open()
-                    connection.execute(_HINT, (self._channel, topics))
+                    mouth = self._mouth or Mouth(self._open(), self._channel)
+                    mouth.says(topics, waits=True)
+                    self._mouth = mouth
                 except (psycopg.Error, LongshoreError) as error:
                     _logger.info("a wake-up was lost: %s", error)
-                    if connection is not None:
-                        connection.close()
-                    connection = None
+                    self._hush()
         finally:
-            if connection is not None:
-                connection.close()
+            self._hush()
 
-    def _next(self) -> list[str]:
+    def _hush(self) -> None:
+        mouth, self._mouth = self._mouth, None
+        if mouth is not None:
+            mouth.close()
+
+    def _next(self) -> set[str]:
         """The topics to send, none when it was closed."""
         with self._changed:
+            self._is_waiting = True
             self._changed.wait_for(lambda: self._topics or self._closed)
+            self._is_waiting = False
             if not self._topics:
-                return []
+                return set()
             self._changed.wait_for(lambda: self._closed, max(0.0, self._sent + _APART - time.monotonic()))
-            topics, self._topics, self._sent = sorted(self._topics), set(), time.monotonic()
+            topics, self._topics, self._sent = self._topics, set(), time.monotonic()
             return topics
 
 
@@ -179,7 +244,7 @@ class Ears:
         ends: list[Any] = [connection.fileno(), ear]
         while not self._closed:
             select.select(ends, [], [])
-            self._wake({notify.payload for notify in connection.notifies(timeout=0)})
+            self._wake(_heard(connection))
 
     def _wake(self, topics: set[str] | None) -> None:
         with self._lock:
@@ -201,6 +266,15 @@ class NotifyListener(Sleeper):
         """Stops listening; whoever waits returns."""
         self._ears.remove(self)
         super().close()
+
+
+def _heard(connection: Connection) -> set[str]:
+    """The topics that came in by now."""
+    server, topics = connection.pgconn, set()
+    server.consume_input()
+    while (notify := server.notifies()) is not None:
+        topics.add(notify.extra.decode())
+    return topics
 
 
 def shortened(topic: str) -> str:

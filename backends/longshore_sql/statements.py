@@ -6,11 +6,13 @@ statement through an engine costs more than all the rest of a job's life in the 
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from operator import itemgetter
 from typing import Any, Final, NamedTuple, Protocol
 
 from sqlalchemy import BindParameter, bindparam
+from sqlalchemy.types import TypeEngine
 
 from longshore.contract import Instant
 
@@ -35,6 +37,22 @@ class Cursor(Protocol):
     def __iter__(self) -> Iterator[Any]: ...
 
 
+class Posting(ABC):
+    """A cursor that can send a statement together with the next one."""
+
+    @abstractmethod
+    def post(self, text: str, values: Sequence[Any] = ..., /) -> None:
+        """Runs a statement by the time that the next one is run."""
+
+
+def post(cursor: Cursor, text: str, values: Sequence[Any] = ()) -> None:
+    """Runs a statement whose answer nobody looks at: by the time that the next one was run."""
+    if isinstance(cursor, Posting):
+        cursor.post(text, values)
+    else:
+        cursor.execute(text, values)
+
+
 class Step(NamedTuple):
     """One step on the store: a cursor inside a transaction, and the time of the call."""
 
@@ -44,9 +62,11 @@ class Step(NamedTuple):
     """Whether it sees an older state than what is committed: then what must be known is read as `Dialect.current`."""
 
 
-def given(name: str) -> BindParameter[Any]:
-    """A parameter that is given at execution; SQLAlchemy keeps the bare names of columns for itself."""
-    return bindparam(parameter(name))
+def given(name: str, kind: TypeEngine[Any] | None = None) -> BindParameter[Any]:
+    """A parameter that is given at execution; SQLAlchemy keeps the bare names of columns for itself.
+
+    Its type is told where it cannot be seen from what stands beside it."""
+    return bindparam(parameter(name), type_=kind)
 
 
 def parameter(name: str) -> str:
@@ -78,6 +98,10 @@ class Statement:
         """Executes it."""
         cursor.execute(self.text, self.values(named))
         return cursor
+
+    def post(self, cursor: Cursor, /, **named: Any) -> None:
+        """Executes it, by the time that the next one is; nobody looks at its answer."""
+        post(cursor, self.text, self.values(named))
 
 
 def _picker(keys: Sequence[Any]) -> Callable[[Any], Row]:
