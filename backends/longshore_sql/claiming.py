@@ -42,6 +42,7 @@ class _Taking:
         self.passed = 0
         self.is_cut = False
         self.passed_over = False
+        self.is_aside = False
         self._bytes = max_bytes if max_bytes is not None else float("inf")
 
     def fits(self, payload: bytes) -> bool:
@@ -104,8 +105,10 @@ class Claiming:
 
     def claim(self, step: Step, claims: Sequence[Claim], *, holder: str, limit: int, max_bytes: int | None) -> Claimed:
         """Serves each claim in turn."""
-        promoted = self._heads.promote(step, PROMOTED_PER_CALL)
+        survey = self._heads.survey(step)
+        promoted = self._heads.promote(step, PROMOTED_PER_CALL) if survey.promotes else 0
         taking = _Taking(holder, limit, max_bytes)
+        taking.is_aside = survey.is_aside
         for claim in claims:
             wanted = taking.room if claim.limit is None else min(claim.limit, taking.room)
             if claim.id is not None and wanted > 0:
@@ -113,7 +116,7 @@ class Claiming:
                 self._look(step, claim, look, (), 1, taking)
                 self._notice(step, claim, look, (), taking)
             elif claim.queues and wanted > 0:
-                aside = self._lanes_of(step, claim)
+                aside = self._lanes_of(step, claim) if taking.is_aside else ()
                 look = Look(claim, aside=bool(aside))
                 self._serve(step, claim, look, aside, wanted, taking)
                 self._notice(step, claim, look, aside, taking)
@@ -137,7 +140,8 @@ class Claiming:
             wanted -= len(found.taken)
             if found.stopped or wanted == 0:
                 if found.passed:
-                    self._put_aside.run(step.cursor, rows=self._dialect.listing(found.passed))
+                    self._put_aside.post(step.cursor, rows=self._dialect.listing(found.passed))
+                    taking.is_aside = True
                 return
             if is_last or (found.passed and not self._clears_the_way(step, claim, look, taking)):
                 return
@@ -151,9 +155,9 @@ class Claiming:
         found.sort(rows, claim, taking, now)
         listing = self._dialect.listing
         if found.taken:
-            self._takes[to].run(cursor, rows=listing(found.taken), holder=taking.holder, now=now)
+            self._takes[to].post(cursor, rows=listing(found.taken), holder=taking.holder, now=now)
         if found.freed and to is State.RUNNING:
-            self._free.run(cursor, rows=listing(found.freed))
+            self._free.post(cursor, rows=listing(found.freed))
         if found.expired:
             self._heads.expire(step, found.expired)
         return found
@@ -163,6 +167,7 @@ class Claiming:
         if taking.passed >= PASSED_PER_CALL:
             taking.is_cut = True
             return False
+        taking.is_aside = True
         taking.passed += self._heads.put_aside(step, claim, look, PASSED_PER_CALL)
         return True
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from sqlalchemy import ColumnElement, Select, Subquery, Update, case, exists, func, null, select, union_all
 
@@ -34,6 +34,15 @@ class Look:
         return {**named, "id": claim.id, "min_priority": claim.min_priority}
 
 
+class Survey(NamedTuple):
+    """What a claim has to see to besides the jobs that are ready, as far as it is known."""
+
+    promotes: bool
+    """Whether jobs have become due that are not findable yet."""
+    is_aside: bool
+    """Whether jobs stand aside, of whatever queue."""
+
+
 class Heads:
     """Reads the heads of queues and lanes."""
 
@@ -45,9 +54,15 @@ class Heads:
         self._prepare()
 
     def _prepare(self) -> None:
+        self._survey = self._dialect.compiled(self._surveying())
         self._promote = self._dialect.compiled(self._promoting())
         self._lanes = self._dialect.compiled(self._finding_lanes())
         self._expire = self._dialect.compiled(self._expiring(self._releases()))
+
+    def survey(self, step: Step) -> Survey:
+        """Looks what there is to be done, as mostly nothing is."""
+        due, is_aside = self._survey.run(step.cursor).fetchall()[0]
+        return Survey(due is not None and due <= step.now, bool(is_aside))
 
     def promote(self, step: Step, limit: int) -> int:
         """Makes jobs findable that have become due, earliest first: so many."""
@@ -127,6 +142,12 @@ class Heads:
         first = self._through(due, "future").order_by(job.c.due).limit(given("limit"))
         first = self._dialect.passing_over(first)
         return job.update().where(self._schema.row.in_(first)).values(lane=constant(Lane.READY))
+
+    def _surveying(self) -> Select[Any]:
+        job = self._schema.job.c
+        future = self._through(select(job.due).where(job.lane == constant(Lane.FUTURE)), "future")
+        aside = self._through(select(job.lane).where(job.lane == constant(Lane.ASIDE)), "aside")
+        return select(future.order_by(job.due).limit(constant(1)).scalar_subquery(), exists(aside))
 
     def due(self) -> Select[Any]:
         """When the next jobs become due, and in which queues."""

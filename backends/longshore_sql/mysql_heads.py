@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 from sqlalchemy import ColumnElement, Select, func, select, union_all
 
 from longshore.contract import Claim, State, UniqueScope
-from longshore_sql.heads import Heads, Look
+from longshore_sql.heads import Heads, Look, Survey
 from longshore_sql.schema import Lane, constant
 from longshore_sql.statements import Row, Statement, Step, given
 
@@ -43,6 +43,9 @@ class NumberedHeads(Heads):
         self._whole = compiled(select(*self._as_taken()).where(these))
         self._first_lanes: dict[int, Statement] = {}
         self._next_lane = compiled(self._first_task(given("queue"), given("task")))
+
+    def survey(self, step: Step) -> Survey:
+        return Survey(promotes=True, is_aside=True)  # Its own statements look, each by itself, before they do anything.
 
     def promote(self, step: Step, limit: int) -> int:
         due = [row for (row,) in self._due_now.run(step.cursor, now=step.now, limit=limit)]

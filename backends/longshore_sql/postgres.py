@@ -25,8 +25,9 @@ from longshore.contract import (
     State,
     StoredJob,
 )
-from longshore.errors import Unavailable
+from longshore.errors import StoreError, Unavailable
 from longshore_sql import statements
+from longshore_sql.copied_inserting import CopiedInserting
 from longshore_sql.driver import SQLDriver
 from longshore_sql.examined import Examined, examined_by_postgres
 from longshore_sql.inserting import INSERTED, Inserting
@@ -161,6 +162,10 @@ class PostgresDriver(SQLDriver):
     def _plain(self) -> PlainInserting:
         return PlainInserting(self._schema, self._postgres)
 
+    @cached_property
+    def _copied(self) -> CopiedInserting:
+        return CopiedInserting(self._schema, self._postgres)
+
     def examined(self) -> int:
         return self._examined.total()
 
@@ -178,6 +183,8 @@ class PostgresDriver(SQLDriver):
     def _stored(self, jobs: Sequence[NewJob | StoredJob], tx: Any) -> list[Inserted]:
         if len(jobs) == 1:
             return self._one_stored(jobs, tx)
+        if tx is None and self._copied.fits(jobs) and self._all_copied(jobs):
+            return [INSERTED[State.PENDING]] * len(jobs)
         arrays = self._plain.arrays(jobs)
         if arrays is None:
             return super()._stored(jobs, tx)
@@ -188,6 +195,14 @@ class PostgresDriver(SQLDriver):
         rest = [job for job in jobs if job.id not in landed]
         found = {job.id: answer for job, answer in zip(rest, super()._stored(rest, tx), strict=True)}
         return [found.get(job.id, stored) for job in jobs]
+
+    def _all_copied(self, jobs: Sequence[NewJob | StoredJob]) -> bool:
+        try:
+            return self._written(lambda step: self._copied.copy(step, jobs))
+        except StoreError as error:
+            if self._copied.has_clashed(error):
+                return False
+            raise
 
     def _one_stored(self, jobs: Sequence[NewJob | StoredJob], tx: Any) -> list[Inserted]:
         row = self._plain.row(jobs, self._clock)

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import select
 from collections.abc import Iterator, Sequence
+from contextlib import AbstractContextManager
 from typing import Any, Final, NoReturn
 
 import psycopg
@@ -73,6 +74,10 @@ class PreparedCursor(Posting):
             self._sent_together(posted)
         cursor.executemany(text, values)
         self._result, self._counted = None, cursor.rowcount
+
+    def copy(self, text: str, /) -> AbstractContextManager[psycopg.Copy]:
+        """Runs a COPY, into which is written meanwhile."""
+        return self.connection.cursor().copy(text.encode())
 
     def fetchall(self) -> list[Row]:
         """The rows that were not fetched yet."""

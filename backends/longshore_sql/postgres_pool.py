@@ -135,8 +135,9 @@ class PoolSource(Source):
         options = self._options
         self._process = os.getpid()
         self._at_hand: list[_Line] = []
+        create: Any = self.opened
         self._pool = QueuePool(
-            self.opened, pool_size=options.pool_size, use_lifo=True, max_overflow=options.max_overflow,
+            create, pool_size=options.pool_size, use_lifo=True, max_overflow=options.max_overflow,
             timeout=options.pool_timeout, recycle=int(options.pool_recycle) or -1, reset_on_return=None,
         )  # fmt: skip
         self._engine = sqlalchemy.create_engine("postgresql+psycopg://", pool=self._pool)

@@ -186,6 +186,7 @@ def alone(connection: Connection) -> Iterator[None]:
 
 
 def checked(connection: Any) -> Connection:
+    """What must be psycopg's connection."""
     if isinstance(connection, psycopg.Connection):
         return connection
     raise ConfigurationError(
@@ -199,6 +200,7 @@ def _another(info: psycopg.ConnectionInfo) -> Connection:
 
 
 def opened(url: str, **parameters: Any) -> Connection:
+    """A connection on which each statement is committed by itself."""
     try:
         connection = psycopg.connect(url, **parameters, autocommit=True)
         if is_through_a_pooler(connection):

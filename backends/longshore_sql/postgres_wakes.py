@@ -71,8 +71,8 @@ class Mouth:
 class Notifier:
     """Sends notifications, those that come close together in one.
 
-    The first goes out in the thread of who sends it, which takes a few microseconds; what follows close behind is left to
-    a thread of its own, which is woken once for all of it.
+    The first goes out in the thread of who sends it, which takes a few microseconds; what follows close behind is left
+    to a thread of its own, which is woken once for all of it.
     """
 
     def __init__(self, opened: Callable[[], Connection], channel: str) -> None:

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from longshore.contract import ENDED, HELD, By, Change, Claim, NewJob, Order, State, StoredJob, Where, Write
+from longshore.testing import ManualClock
 from longshore_sql.shapes import ROWS
 from longshore_sql.sqlite import SQLiteDriver
 
@@ -80,6 +81,7 @@ def plans(store: SQLiteDriver, call: Callable[[], Any]) -> list[str]:
 
 ROW = "SEARCH job USING INTEGER PRIMARY KEY (rowid=?)"
 ID = "SEARCH job USING INDEX sqlite_autoindex_longshore_job_1 (id=?)".replace("longshore_", "")
+SURVEY = ["SCAN job USING COVERING INDEX future", "SCAN job USING COVERING INDEX aside"]
 PROMOTION = [ROW, "SEARCH job USING COVERING INDEX future (due<?)"]
 LANES = [
     "SEARCH job USING COVERING INDEX aside (queue=?)",
@@ -87,9 +89,12 @@ LANES = [
 ]
 
 
-def test_a_claim_reads_the_head_of_the_queue(filled: SQLiteDriver) -> None:
+def test_a_claim_reads_the_head_of_the_queue(filled: SQLiteDriver, clock: ManualClock) -> None:
     head = "SEARCH job USING COVERING INDEX ready (queue=?)"
-    assert plans(filled, lambda: take(filled)) == [*PROMOTION, *LANES, head, ROW, ROW]
+    assert plans(filled, lambda: take(filled)) == [*SURVEY, *LANES, head, ROW, ROW]
+    filled.insert(some_jobs("soon", 1, delay=1))
+    clock.advance(1)
+    assert plans(filled, lambda: take(filled)) == [*SURVEY, *PROMOTION, *LANES, head, ROW, ROW]
 
 
 def test_a_claim_by_priority_reads_a_range(filled: SQLiteDriver) -> None:
@@ -103,12 +108,13 @@ def test_a_claim_merges_the_lanes_of_its_tasks(filled: SQLiteDriver) -> None:
     found = plans(filled, lambda: take(filled))
     assert "SEARCH job USING COVERING INDEX ready (queue=?)" in found
     assert "SEARCH job USING COVERING INDEX aside (queue=? AND task=?)" in found
+    assert set(LANES) <= set(found)
     assert not [step for step in found if step == "SCAN job"]
 
 
 def test_a_claim_by_id_looks_up_the_id(filled: SQLiteDriver) -> None:
     found = plans(filled, lambda: filled.claim([Claim(id="wanted-299")], holder="holder", limit=1))
-    assert found == [*PROMOTION, ID, ROW]
+    assert found == [*SURVEY, ID, ROW]
 
 
 def test_the_next_due_job_is_the_first_of_an_index(filled: SQLiteDriver) -> None:
