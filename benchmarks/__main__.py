@@ -25,7 +25,7 @@ def _parser() -> argparse.ArgumentParser:
         default=1,
         help="pairs to drain, with a backlog and without; 1 if not given",
     )
-    options.add_argument("--disk", type=Path, default=_real_disk(), help="directory on the disk to measure")
+    options.add_argument("--disk", type=Path, default=real_disk(), help="directory on the disk to measure")
     options.add_argument(
         "--output",
         type=Path,
@@ -34,8 +34,8 @@ def _parser() -> argparse.ArgumentParser:
     return options
 
 
-def _real_disk() -> Path:
-    # /tmp is memory on many systems.
+def real_disk() -> Path:
+    """A directory that lasts: the usual place for temporary files is memory on many systems."""
     lasting = Path("/var/tmp")
     return lasting if lasting.is_dir() else Path(tempfile.gettempdir())
 

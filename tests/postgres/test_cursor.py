@@ -81,9 +81,7 @@ def test_the_first_that_fails_is_raised_and_nothing_after_it_is_done(cursor: Pre
         ("DO $$BEGIN RAISE 'own' USING ERRCODE = 'LS001'; END$$", psycopg.DatabaseError),
     ],
 )
-def test_an_error_leaves_the_connection_as_it_was(
-    cursor: PreparedCursor, text: str, kind: type[psycopg.Error]
-) -> None:
+def test_an_error_leaves_the_connection_as_it_was(cursor: PreparedCursor, text: str, kind: type[psycopg.Error]) -> None:
     with pytest.raises(kind):
         cursor.execute(text)
     assert status(cursor) == psycopg.pq.TransactionStatus.IDLE
