@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from engines.topologies import Cluster, ask
+from longshore import Longshore
 from longshore.contract import By, Change, Claim, NewJob, Outcome, State, Where
 from longshore.errors import Unavailable
 from longshore.testing.promises import Promises
@@ -51,6 +52,26 @@ def test_namespaces_on_different_nodes_work_side_by_side(connect: Connect, clust
         assert [job.id for job in store.claim(CLAIMS, holder="h", limit=9).jobs] == [f"{number}"]
         keys = ask(cluster.nodes[number], "KEYS", f"{store._root}*")
         assert keys, "this namespace is not where its slot is"
+
+
+def test_namespaces_on_all_nodes_are_one_store_of_several(cluster: Cluster, namespace: str) -> None:
+    numbers = range(60)
+    names = [f"{namespace[:20]}{name}" for name in map(str, range(1_000))]
+    of_node: dict[int, str] = {}
+    for name in names:
+        of_node.setdefault(cluster.nodes.index(cluster.owner_of(f"{{longshore:{name}}}:")), name)
+    with Longshore([f"{cluster.url}?namespace={name}" for name in of_node.values()]) as app:
+
+        @app.task
+        def double(number: int) -> int:
+            return 2 * number
+
+        jobs = app.enqueue_many([double.call(number) for number in numbers])
+        keyed = app.enqueue_many([double.options(key=f"k{number % 5}").call(number) for number in range(20)])
+        assert len({job.id.partition("@")[2] for job in jobs}) == len(cluster.nodes)
+        app.worker(slots=4).run(until_empty=True)
+        assert [job.result(timeout=30) for job in jobs] == [2 * number for number in numbers]
+        assert {job.info().state for job in keyed} == {State.SUCCEEDED}
 
 
 class Work:

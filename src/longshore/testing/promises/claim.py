@@ -71,6 +71,7 @@ class ClaimPromises(StoreFixtures):
         assert (again.cursor, dict(again.notes), again.attempts, again.result) == (b"page 2", {"n": 1}, (), None)
         assert stored(store, "a").attempts == (b"lost",)
 
+    @one_place
     def test_a_job_is_claimed_once(self, store: Driver) -> None:
         """A job that one caller holds is given to no other, in no later call and by no other claim of the same."""
         put(store, new_job("a"), new_job("b"))
@@ -138,6 +139,7 @@ class ClaimPromises(StoreFixtures):
         assert ids(take(store, tasks=frozenset("yz"))) == ["3", "4"]
         assert ids(take(store)) == ["0", "2"], "jobs that others passed over are lost or out of order"
 
+    @one_place
     def test_a_claim_takes_only_of_a_priority(self, store: Driver) -> None:
         """With ``min_priority`` a claim takes no job of a lower priority."""
         put(store, *(new_job(f"{priority}", priority=priority) for priority in (-1, 4, 5, 6, 7)))
@@ -201,6 +203,7 @@ class ClaimPromises(StoreFixtures):
         assert sorted(ids(store.select(Where(holder=ANNA)).jobs)) == ids(taken)
         assert all(job.state in HELD for job in store.select(Where(holder=ANNA)).jobs)
 
+    @one_place
     def test_a_released_job_keeps_its_place(self, store: Driver) -> None:
         """A job that was moved back to PENDING as it was stands where it stood."""
         put(store, *(new_job(name) for name in "abc"))
@@ -208,6 +211,7 @@ class ClaimPromises(StoreFixtures):
         store.update([settle(job, State.PENDING, fields={"attempt": 0})])
         assert ids(take(store)) == ["a", "b", "c"]
 
+    @one_place
     def test_a_moved_job_is_claimed_where_it_is_now(self, store: Driver) -> None:
         """A change of queue, priority or due time changes which claim takes the job, and when."""
         put(store, *(new_job(name) for name in "abcd"))

@@ -11,6 +11,7 @@ from longshore.testing.samples import end, ids, move, names, new_job, put, run, 
 class DeletePromises(StoreFixtures):
     """Removals."""
 
+    @one_place
     def test_what_is_asked_for_is_removed_and_answered(self, store: Driver) -> None:
         """`delete` removes the jobs that ``where`` asks for and no other, and answers their ids."""
         put(store, *(new_job(name) for name in "abcd"), new_job("waiting", waiting=True))

@@ -27,6 +27,7 @@ def claim_all(store: Driver, limit: int = 10) -> Claimed:
 class ExpiryPromises(StoreFixtures):
     """Deadlines."""
 
+    @one_place
     def test_a_job_past_its_deadline_is_not_claimed(self, store: Driver, clock: ManualClock) -> None:
         """From its deadline on a job is never begun, in its queue or by its id; until then it is."""
         put(store, *(new_job(name, expires_in=10 * SECOND) for name in "abc"))
