@@ -336,3 +336,44 @@ class TestTexts:
 
 def job_with(place: str, text: str) -> NewJob:
     return new_job(text) if place == "id" else new_job("a", **{place: text})
+
+
+class Several(BrokenLine):
+    """A store whose next inserts fail as planned; of the last it certainly stored nothing, and another would take it."""
+
+    def fail(self, *elsewhere: tuple[str, ...]) -> None:
+        self._failures = list(elsewhere)
+
+    def insert(self, jobs: Any, *, tx: Any = None) -> Any:
+        if self._failures:
+            raise Unavailable("away", unknown=False, elsewhere=self._failures.pop(0))
+        return super().insert(jobs, tx=tx)
+
+
+class TestJobsThatMayMove:
+    @pytest.fixture
+    def several(self, memory: MemoryStore, clock: ManualClock) -> Several:
+        driver = Several.connect(memory, clock=clock)
+        driver.plan()
+        return driver
+
+    def test_what_another_store_would_take_is_said_at_once(self, several: Several, watch: Watch) -> None:
+        store = guarded(several, watch)
+        several.fail(("a", "b"))
+        with pytest.raises(Unavailable) as raised:
+            store.insert([new_job("a"), new_job("b"), new_job("c")], may_move=True)
+        assert (raised.value.elsewhere, watch.slept) == ({"a", "b"}, [])
+
+    def test_what_may_have_been_stored_by_an_earlier_try_is_not_said(self, several: Several, watch: Watch) -> None:
+        store = guarded(several, watch)
+        several.fail((), *[("a",)] * 100)
+        with pytest.raises(Unavailable) as raised:
+            store.insert([new_job("a")], may_move=True)
+        assert raised.value.elsewhere == frozenset()
+        assert watch.now > 5, "it was not repeated"
+
+    def test_who_cannot_name_them_anew_is_patient(self, several: Several, watch: Watch) -> None:
+        store = guarded(several, watch)
+        several.fail(("a",), ("a",))
+        assert store.insert([new_job("a")])[0].outcome is Insertion.INSERTED
+        assert len(watch.slept) == 2
