@@ -339,7 +339,7 @@ def job_with(place: str, text: str) -> NewJob:
 
 
 class Several(BrokenLine):
-    """A store whose next inserts fail as planned; of the last it certainly stored nothing, and another would take it."""
+    """A store whose next inserts fail as planned: another store would take these jobs, of which it stored none."""
 
     def fail(self, *elsewhere: tuple[str, ...]) -> None:
         self._failures = list(elsewhere)
