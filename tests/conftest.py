@@ -6,13 +6,14 @@ import os
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any, NoReturn, cast
 
 import hypothesis
 import pytest
 
 from budgets import Budgets, layers_in
 from engines import NoServer, Server, running
+from engines.origins import Source
 from stores import SHARED_STORES, STORES, fresh_store
 
 REPOSITORY = Path(__file__).parent.parent
@@ -26,9 +27,13 @@ def in_ci() -> bool:
 
 
 def serve(stack: ExitStack, engine: str) -> Server:
-    """A server that runs until the stack is closed; without one the test is skipped, in CI it fails."""
+    """A server that runs until the stack is closed; without one the test is skipped, in CI it fails.
+
+    ``postgres@wheel`` is one from that source alone.
+    """
+    engine, _, source = engine.partition("@")
     try:
-        return stack.enter_context(running(engine))
+        return stack.enter_context(running(engine, source=cast("Source | None", source or None)))
     except NoServer as problem:
         miss(str(problem))
 

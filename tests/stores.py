@@ -1,6 +1,7 @@
 """The stores that the suites of the core run on: the same tests, the same meaning on each.
 
-``LONGSHORE_TEST_STORES=sqlite,postgres pytest …`` runs them on others than those that are named here.
+``LONGSHORE_TEST_STORES=sqlite,postgres pytest …`` runs them on others than those that are named here;
+``postgres@wheel`` is a server from that source: a wheel's, a program's, a container's (`engines.origins`).
 """
 
 from __future__ import annotations

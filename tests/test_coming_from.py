@@ -12,6 +12,9 @@ from pathlib import Path
 
 import pytest
 
+from conftest import Serve
+from stores import fresh_store
+
 PAGE = Path(__file__).parents[1] / "docs" / "coming-from.md"
 ROWS = re.compile(r"^\| ([A-Z]\w*\d+) \| (.+?) \| (.+) \|$", re.MULTILINE)
 CODE = re.compile(r"`([^`]+)`")
@@ -46,11 +49,24 @@ def test_every_promise_has_a_row() -> None:
     assert [name for name in cells() if re.fullmatch(r"[A-E]\d+", name)] == wanted
 
 
+def on_real_servers(code: str, folder: Path, serve: Serve) -> str:
+    """The code of a row, its servers being those of the tests, with a namespace for the row alone."""
+    for place, engine in {"redis://localhost": "redis", "postgresql://localhost/app": "postgres"}.items():
+        if place in code:
+            options = r"\g<1>" if "?" in code else ""
+            fresh = fresh_store(engine, folder, serve)
+            code = re.sub(rf"{place}(?:\?([^\"]+))?", f"{fresh}&{options}".rstrip("&"), code)
+    return code
+
+
 @pytest.mark.parametrize("name", PYTHON)
-def test_the_code_of_a_row_runs(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_code_of_a_row_runs(
+    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, shared_server: Serve
+) -> None:
     monkeypatch.chdir(tmp_path)
     script = tmp_path / "row.py"
-    script.write_text(f"{setting()}\n{PYTHON[name]}\n")
+    code = on_real_servers(PYTHON[name], tmp_path, shared_server)
+    script.write_text(f"{setting()}\n{code}\n")
     runpy.run_path(str(script))["app"].close()
 
 
