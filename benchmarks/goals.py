@@ -26,6 +26,7 @@ class Wanted:
 
 
 WANTED = {
+    "mariadb": Wanted(times_the_best_peer={}, pick_up_milliseconds=60, with_backlog=0.8),
     "mongo": Wanted(
         times_the_best_peer={DRAIN: 10},
         pick_up_milliseconds=5,

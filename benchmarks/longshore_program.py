@@ -143,6 +143,11 @@ def _on_postgres() -> Program:
     )
 
 
+ON_MARIADB = _program(
+    url_in,
+    "Durable and at least once, runs fenced by holder and generation, results kept, leases, retries.",
+    jobs=10_000,
+)
 ON_MONGO = _program(
     url_in,
     "Durable and at least once, writes acknowledged by the majority and journaled, runs fenced by holder and "

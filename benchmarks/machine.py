@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
+from benchmarks.mariadb_server import mariadb_version
 from benchmarks.measure import scratch
 from benchmarks.mongo_server import mongo_version
 from benchmarks.postgres_server import postgres_version
@@ -17,6 +18,7 @@ from benchmarks.servers import redis_version
 SYNCS = 300
 PAGE = b"\0" * 4096
 LIBRARIES = {
+    "mariadb": ("sqlalchemy", "pymysql"),
     "mongo": ("pymongo", "celery", "taskiq", "taskiq-mongodb"),
     "postgres": ("sqlalchemy", "psycopg", "asyncpg", "pgqueuer", "procrastinate", "saq"),
     "sqlite": ("sqlalchemy", "huey", "persist-queue", "litequeue"),
@@ -45,6 +47,8 @@ def strain(disk: Path) -> dict[str, str]:
 
 
 def _version_of(store: str) -> dict[str, str]:
+    if store == "mariadb":
+        return {"MariaDB": mariadb_version()}
     if store == "postgres":
         return {"PostgreSQL": postgres_version()}
     if store == "mongo":

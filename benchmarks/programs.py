@@ -78,6 +78,10 @@ ADDRESSES = {
         "procrastinate": "benchmarks.peers.procrastinate_postgres:PROCRASTINATE",
         "saq": "benchmarks.peers.saq_postgres:SAQ",
     },
+    "mariadb": {
+        "limit": "benchmarks.limits.mariadb_limit:LIMIT",
+        "longshore": "benchmarks.longshore_program:ON_MARIADB",
+    },
     "mongo": {
         "limit": "benchmarks.limits.mongo_limit:LIMIT",
         "longshore": "benchmarks.longshore_program:ON_MONGO",

@@ -9,8 +9,10 @@ from benchmarks.programs import DRAIN, DRAIN_BACKLOG, ENQUEUE_BULK, ENQUEUE_ONE,
 from benchmarks.run import Effort, Results
 
 NOTHING = "-"
-TITLES = {"sqlite": "SQLite", "postgres": "PostgreSQL", "redis": "Redis", "mongo": "MongoDB"}
+TITLES = {"sqlite": "SQLite", "postgres": "PostgreSQL", "mariadb": "MariaDB", "redis": "Redis", "mongo": "MongoDB"}
 SETTINGS = {
+    "mariadb": """on a server of its own with its default durability, reached by TCP on the loopback. CPU is that of
+the programs; the server has its own.""",
     "mongo": """on a server of its own, a replica set of one with its default durability, reached by TCP on the
 loopback; every program writes with `w=majority` and `journal=true`. CPU is that of the programs; the server has its
 own. All peers are in the environment of `tox run -e bench-mongo`.""",
@@ -23,6 +25,7 @@ peers are in the environment of `tox run -e bench-postgres`.""",
 loopback. CPU is that of the programs; the server has its own.""",
 }
 POLLING = {
+    "mariadb": "",
     "mongo": "",
     "postgres": "",
     "sqlite": """Peers have no wake-up between processes; they poll here every millisecond, and the idle column says

@@ -11,11 +11,14 @@ from pathlib import Path
 
 import redis
 
+from benchmarks.mariadb_server import serving_mariadb
 from benchmarks.mongo_server import serving_mongo
 from benchmarks.postgres_server import serving_postgres
 
 PATIENCE_SECONDS = 20
 REDIS_SETTINGS = {"bind": "127.0.0.1", "save": "", "appendonly": "yes", "appendfsync": "everysec"}
+
+OTHERS = {"mariadb": serving_mariadb, "mongo": serving_mongo, "postgres": serving_postgres}
 
 
 def redis_program() -> str:
@@ -38,13 +41,8 @@ def url_in(directory: Path) -> str:
 @contextmanager
 def serving(store: str, directory: Path) -> Iterator[None]:
     """Runs the server that programs of this store need, if any, with its files in a directory."""
-    if store == "postgres":
-        with serving_postgres(directory) as url:
-            (directory / "url").write_text(url)
-            yield
-        return
-    if store == "mongo":
-        with serving_mongo(directory) as url:
+    if store in OTHERS:
+        with OTHERS[store](directory) as url:
             (directory / "url").write_text(url)
             yield
         return
