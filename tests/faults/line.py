@@ -54,10 +54,12 @@ class Line:
     """Carries connections of loopback to a server, and breaks one of them at a trip that the test names.
 
     A trip is what a client sends until it is answered. Trips are counted over all connections; every protocol whose
-    client waits for answers has them.
+    client waits for answers has them. What has one of ``greetings`` in it is none: threads of the client's own send it
+    whenever they like.
     """
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, url: str, *, greetings: tuple[bytes, ...] = ()) -> None:
+        self._greetings = greetings
         self._parts = urlsplit(url)
         self._door = socket.create_server(("127.0.0.1", 0))
         self._lock = threading.Lock()
@@ -134,7 +136,8 @@ class Line:
                     is_asking = False
                     near.sendall(said)
                     continue
-                lost = lost if is_asking else self._lost_now()
+                is_greeting = any(greeting in said for greeting in self._greetings)
+                lost = lost if is_asking or is_greeting else self._lost_now()
                 if lost is Lost.QUESTION:
                     return
                 if isinstance(lost, Hold):
