@@ -1,5 +1,4 @@
 -- One change of one job, as `longshore.reference` says it.
-local START = 1
 local MOVED, REPEATED, REFUSED, HELD = 1, 2, 3, 4
 local KEPT = 20
 local changing = {}
@@ -8,25 +7,6 @@ function changing.copy(values)
   local copied = {}
   for name, value in pairs(values) do copied[name] = value end
   return copied
-end
-
--- What comes with a state, before it is set.
-function changing.enter(job, to, now)
-  if to >= SUCCEEDED then
-    job.ended, job.holder, job.turn = now, nil, nil
-    if not (job.unique_until and job.unique_until > now) then job.unique_held = nil end
-  elseif to == RUNNING or to == RESERVED then
-    job.started = now
-    if to == RUNNING and job.unique_scope == START then job.unique_held = nil end
-  else
-    job.ended, job.holder, job.result_codec, job.releases = nil, nil, nil, nil
-  end
-end
-
--- Whether waiting jobs name it as a parent, or wait for the turn that it has.
-function changing.has_waiting(id, was)
-  if was.rest.turn and call('EXISTS', root .. 'wait:' .. was.rest.key) == 1 then return true end
-  return call('EXISTS', root .. 'blocked:' .. id) == 1
 end
 
 function changing.guards_hold(job, change)
@@ -96,14 +76,14 @@ function changing.apply(change, now)
   if not changing.guards_hold(job, change) then return changing.answer(changing.was_made(job, change) and REPEATED or REFUSED, job) end
   local was, before, ends = standing.of(job), job, to and to >= SUCCEEDED and job.state < SUCCEEDED
   if change.takes_unique or change.takes_turn then job = changing.copy(job) end
-  if to then changing.enter(job, to, now) end
+  if to then standing.enter(job, to, now) end
   changing.change_pieces(id, job, change)
   changing.set_fields(job, change, now)
   if changing.is_taken_by_another(id, job, change, now) then
     tails[id] = tail
     return changing.answer(HELD, before)
   end
-  if ends and changing.has_waiting(id, was) then job.releases = true end
+  if ends and standing.has_waiting(id, was) then job.releases = true end
   if change.record then changing.remember(id, ARGV[change.record]) end
   jobs[id] = job
   standing.keep(id, was, job, now)

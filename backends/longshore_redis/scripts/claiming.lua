@@ -63,15 +63,15 @@ function claiming.heads(from, claim, most)
 end
 
 function claiming.expire(id, job, was, taking)
-  changing.enter(job, EXPIRED, taking.now)
+  standing.enter(job, EXPIRED, taking.now)
   job.state = EXPIRED
-  if changing.has_waiting(id, was) then job.releases = true end
+  if standing.has_waiting(id, was) then job.releases = true end
   taking.expired[#taking.expired + 1] = id
 end
 
 function claiming.take(id, job, claim, taking)
   local to = claim.reserve and RESERVED or RUNNING
-  changing.enter(job, to, taking.now)
+  standing.enter(job, to, taking.now)
   job.state, job.holder, job.generation = to, taking.holder, history.generation_after(job.generation or 0)
   if to == RUNNING then job.attempt = (job.attempt or 0) + 1 end
   taking.bytes = taking.bytes + stored.payload_length(id, job)

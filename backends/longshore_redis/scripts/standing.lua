@@ -1,5 +1,6 @@
 -- Where a job is found: sorted sets, tallies, slots. `stand` moves it from where it stood to where it stands now.
 
+local START = 1
 local PLAIN = {sets = NOTHING, waits = NOTHING}
 local NOWHERE = {rest = PLAIN}
 local standing = {}
@@ -141,4 +142,23 @@ end
 function standing.turn_is_taken(id, job)
   local holder = job.key and job.turn and call('HGET', root .. 'turn:' .. job.key, job.turn)
   return holder and holder ~= id
+end
+
+-- What comes with a state, before it is set.
+function standing.enter(job, to, now)
+  if to >= SUCCEEDED then
+    job.ended, job.holder, job.turn = now, nil, nil
+    if not (job.unique_until and job.unique_until > now) then job.unique_held = nil end
+  elseif to == RUNNING or to == RESERVED then
+    job.started = now
+    if to == RUNNING and job.unique_scope == START then job.unique_held = nil end
+  else
+    job.ended, job.holder, job.result_codec, job.releases = nil, nil, nil, nil
+  end
+end
+
+-- Whether waiting jobs name it as a parent, or wait for the turn that it has.
+function standing.has_waiting(id, was)
+  if was.rest.turn and call('EXISTS', root .. 'wait:' .. was.rest.key) == 1 then return true end
+  return call('EXISTS', root .. 'blocked:' .. id) == 1
 end
