@@ -237,8 +237,7 @@ class Courier(Told):
             back = self._not_begun()
             if self._course.is_over():
                 self._interrupt_all()
-        elif self._team.slots.waiting():
-            since = self._monotonic() - self._settings.hold
+        elif self._team.slots.oldest() < (since := self._monotonic() - self._settings.hold):
             back = self._taken_back(lambda run: run.taken < since)
             if back:
                 self._team.berths.pace.stalled()
@@ -377,7 +376,7 @@ class Courier(Told):
         self.claiming.gave_back(claimed.jobs)
         self.claiming.placed(wanted, len(claimed.jobs))
         self._team.slots.put(*taken)
-        if self._team.slots.waiting() and not all(self.claiming.is_quick(job.task) for job in claimed.jobs):
+        if self._team.slots.waiting() and not all(map(self.claiming.is_quick, {job.task for job in claimed.jobs})):
             far = self.claiming.too_far()
             self._release(self._taken_back(far.__contains__) if far else [])
 

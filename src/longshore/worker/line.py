@@ -25,6 +25,10 @@ class Line:
     def __len__(self) -> int:
         return len(self._urgent) + len(self._others)
 
+    def oldest(self) -> float:
+        """When the first was taken, of those that have waited longest; infinity if none waits."""
+        return min((runs[0].taken for runs in (self._urgent, self._others) if runs), default=float("inf"))
+
     def extend(self, runs: Iterable[Run]) -> None:
         """Puts runs at the end."""
         if not self._spare:

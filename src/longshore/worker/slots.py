@@ -111,6 +111,11 @@ class Slots:
         """How many runs have not begun."""
         return len(self._line)
 
+    def oldest(self) -> float:
+        """When the first of them was taken; infinity if there is none."""
+        with self._lock:
+            return self._line.oldest()
+
     def take_back(self, choose: Callable[[Run], bool] = lambda run: True) -> list[Run]:
         """Takes out of the line those of the runs that have not begun that ``choose`` is true of."""
         with self._lock:
