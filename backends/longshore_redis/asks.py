@@ -71,6 +71,12 @@ def _stored_head(job: StoredJob) -> bytes:
 
 def claims_asked(claims: Iterable[Claim], holder: str, limit: int, max_bytes: int | None) -> bytes:
     """What `claim.lua` is asked."""
+    return _claims_asked(tuple(claims), holder, limit, max_bytes)
+
+
+# A worker that is woken asks for the same each time.
+@lru_cache(maxsize=256)
+def _claims_asked(claims: tuple[Claim, ...], holder: str, limit: int, max_bytes: int | None) -> bytes:
     asked = [
         {
             "queues": list(dict.fromkeys(claim.queues)),

@@ -47,7 +47,7 @@ class Ears:
         self._heard: set[bytes] = set()
         self._confirmed = threading.Condition(self._lock)
         self._closed = threading.Event()
-        self._subscriber: Any = None
+        self._line: Any = None
         self._thread: threading.Thread | None = None
 
     def is_of_this_process(self) -> bool:
@@ -69,37 +69,35 @@ class Ears:
             self._ears.discard(ear)
             unheard = ear.channels - self._wanted()
         with self._sending, contextlib.suppress(redis.exceptions.RedisError, OSError):
-            if self._subscriber is not None and unheard:
+            if self._line is not None and unheard:
                 with self._lock:
                     unheard -= self._wanted()
                     self._heard -= unheard
                 if unheard:
-                    self._subscriber.unsubscribe(*unheard)
+                    self._line.send_command("UNSUBSCRIBE", *unheard)
 
     def close(self) -> None:
         """Ends the thread; listeners hear nothing any more."""
         self._closed.set()
         if not self.is_of_this_process():
             return
-        if self._subscriber is not None:
-            with contextlib.suppress(redis.exceptions.RedisError, OSError, AttributeError):
-                self._subscriber.connection.disconnect()
+        if self._line is not None:
+            self._line.disconnect()
         if self._thread is not None:
             self._thread.join()
-            self._subscriber.close()
+            self._line.disconnect()
 
     def _wanted(self) -> set[bytes]:
         return {channel for ear in self._ears for channel in ear.channels}
 
     def _subscribe(self, ear: Ear) -> None:
         with self._sending:
-            if self._subscriber is None:
-                self._subscriber = self._client.pubsub()  # type: ignore[no-untyped-call]
-                self._subscriber.subscribe(self._silent)
+            if self._line is None:
+                self._line = self._listening(self._silent)
             with self._lock:
                 new = ear.channels - self._heard
             if new:
-                self._subscriber.subscribe(*new)
+                self._line.send_command("SUBSCRIBE", *new)
             if self._thread is None:
                 self._thread = threading.Thread(target=self._hear, name="longshore-redis-ears", daemon=True)
                 self._thread.start()
@@ -108,21 +106,25 @@ class Ears:
                 self._ears.discard(ear)
                 raise Unavailable("the server did not confirm that wake-ups are listened to", unknown=False)
 
+    def _listening(self, *channels: bytes) -> Any:
+        """A connection of the pool, which it keeps to listen."""
+        line: Any = self._client.connection_pool.get_connection()
+        line.send_command("SUBSCRIBE", *channels)
+        return line
+
     def _hear(self) -> None:
         while not self._closed.is_set():
             try:
-                message = self._subscriber.get_message(timeout=None)
+                said, channel, *_ = self._line.read_response(timeout=None)
             except (redis.exceptions.RedisError, OSError, ValueError, AttributeError):
                 self._reconnect()
                 continue
-            if message is None:
-                continue
-            if message["type"] == "subscribe":
+            if said == b"subscribe":
                 with self._confirmed:
-                    self._heard.add(message["channel"])
+                    self._heard.add(channel)
                     self._confirmed.notify_all()
-            elif message["type"] == "message":
-                self._ring(message["channel"])
+            elif said == b"message":
+                self._ring(channel)
 
     def _ring(self, channel: bytes | None) -> None:
         with self._lock:
@@ -137,10 +139,10 @@ class Ears:
                 with self._lock:
                     self._heard.clear()
                     wanted = self._wanted()
-                self._subscriber.close()
-                self._subscriber = self._client.pubsub()  # type: ignore[no-untyped-call]
+                self._line.disconnect()
+                self._client.connection_pool.release(self._line)
                 try:
-                    self._subscriber.subscribe(self._silent, *wanted)
+                    self._line = self._listening(self._silent, *wanted)
                 except (redis.exceptions.RedisError, OSError):
                     continue
             self._ring(None)

@@ -38,6 +38,10 @@ class Cell(Struct, frozen=True):
         """By what it is told from the other cells of a call."""
         return self.queue, self.task
 
+    def share_of(self, jobs: Sequence[StoredJob]) -> int:
+        """How many of the jobs are of those that it asks for."""
+        return sum(job.queue in self.queues and job.task in self.tasks for job in jobs)
+
 
 class QueueOrder:
     """The order of a worker's queues, and what of it the rooms of limits leave."""
@@ -77,6 +81,8 @@ class QueueOrder:
         self, wanted: int, tasks: frozenset[str], rooms: Rooms = UNLIMITED, *, min_priority: int | None = None
     ) -> list[Claim]:
         """Claims for so many jobs, of each queue and task that ``rooms`` names at most so many."""
+        if tasks and rooms is UNLIMITED and not (self._is_strict or self._weights):
+            return self._together(wanted, tasks, min_priority)
         tight = Rooms(
             {queue: rooms.queues[queue] for queue in self._queues if rooms.queues.get(queue, wanted) < wanted},
             {task: room for task, room in rooms.tasks.items() if room < wanted and task in tasks},
@@ -89,9 +95,15 @@ class QueueOrder:
         """What the last call brought: where a claim got all that it asked for, or was cut off, there may be more."""
         is_full = len(jobs) >= self._wanted
         for cell, limit in self._asked if jobs else ():
-            found = sum(job.queue in cell.queues and job.task in cell.tasks for job in jobs)
-            if is_full or (limit is not None and found >= limit):
+            if is_full or (limit is not None and cell.share_of(jobs) >= limit):
                 self._unsearched.add(cell.draws_on)
+
+    def _together(self, wanted: int, tasks: frozenset[str], min_priority: int | None) -> list[Claim]:
+        """One claim for all, where no room is dealt out: what an idle worker asks for when it is woken."""
+        cell = Cell(self._queues, tasks)
+        self._wanted, self._asked = wanted, [(cell, None)]
+        self._known, self._unsearched = {cell.draws_on}, set()
+        return [Claim(cell.queues, tasks, min_priority=min_priority)]
 
     def _cells(self, wanted: int, tasks: frozenset[str], tight: Rooms) -> list[Cell]:
         loose_tasks = tasks - tight.tasks.keys()
