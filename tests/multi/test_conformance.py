@@ -51,4 +51,5 @@ class TestWithNamesAsTheyComeOnTwoFiles(WithNamesAsTheyCome, ThreadRaces, WakeUp
 class TestOnTwoEngines(WithNamesAsTheyCome, WakeUps):
     @pytest.fixture
     def target(self, tmp_path: Path, shared_server: Serve) -> list[Any]:
-        return [f"{fresh_store(engine, tmp_path, shared_server)}#{engine}" for engine in ("postgres", "redis")]
+        engines = {"east": "postgres", "west": "redis"}  # The same tags, so the same homes.
+        return [f"{fresh_store(engine, tmp_path, shared_server)}#{tag}" for tag, engine in engines.items()]

@@ -114,6 +114,7 @@ class SelectPromises(StoreFixtures):
         assert ids(walk(store, where)) == wanted
         assert ids(walk(store, where, order=Order.NEWEST, limit=2)) == wanted[::-1]
 
+    @one_place
     def test_jobs_are_ordered_by_their_age(self, store: Driver, clock: ManualClock) -> None:
         """Jobs come newest first, or oldest first, by the time they were created, then by the bytes of their ids."""
         for name in ("m", "z", "a"):
@@ -144,6 +145,7 @@ class SelectPromises(StoreFixtures):
         wanted = list(names(23))
         assert found == (wanted if order is Order.OLDEST else wanted[::-1]), "pages repeat or skip jobs"
 
+    @one_place
     def test_the_last_page_says_so(self, store: Driver) -> None:
         """A walk through the pages ends, also where there is nothing."""
         assert walk(store) == []
