@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
 
+from conftest import Serve
 from engines import Server
 from longshore.contract import (
     SECOND,
@@ -26,6 +28,7 @@ from longshore.ids import IdMaker
 from longshore.testing import ManualClock
 from longshore_multi.driver import MultiDriver
 from multi.conftest import Connect, job, of_tag
+from stores import fresh_store
 
 ANY = [Claim(queues=("mail",))]
 
@@ -188,3 +191,27 @@ def every_pair() -> Callable[[MultiDriver], list[str]]:
         return [of_tag(made, tag)[0] for tag in ("east", "west")]
 
     return every_pair
+
+
+def test_with_one_of_two_killed_half_way_its_jobs_are_done_when_it_is_back(
+    tmp_path: Path, shared_server: Serve, redis: Server, connect: Connect, clock: ManualClock
+) -> None:
+    store = connect([f"{fresh_store('postgres', tmp_path, shared_server)}#east", f"{redis.url}?timeout=1#west"])
+    names = put(store, 60)
+    done: list[str] = []
+
+    def work(rounds: int) -> None:
+        for _ in range(rounds):
+            held = store.claim(ANY, holder="h", limit=5).jobs
+            assert {answer.outcome for answer in store.update([end(each) for each in held])} <= {Outcome.MOVED}
+            done.extend(each.id for each in held)
+
+    work(4)
+    redis.kill()
+    work(15)
+    assert set(of_tag(names, "east")) <= set(done), "what the living one has did not go on"
+    assert 20 <= len(done) < 60
+    redis.restart()
+    clock.advance(31)
+    work(15)
+    assert sorted(done) == sorted(names), "a job was lost, or done twice"
