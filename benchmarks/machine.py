@@ -13,7 +13,7 @@ from benchmarks.mariadb_server import mariadb_version
 from benchmarks.measure import scratch
 from benchmarks.mongo_server import mongo_version
 from benchmarks.postgres_server import postgres_version
-from benchmarks.servers import redis_version
+from benchmarks.redis_server import redis_version
 
 SYNCS = 300
 PAGE = b"\0" * 4096

@@ -7,6 +7,8 @@ from enum import IntEnum
 from typing import Any, Final
 
 from sqlalchemy import (
+    VARBINARY,
+    VARCHAR,
     BigInteger,
     Column,
     ColumnElement,
@@ -24,7 +26,6 @@ from sqlalchemy import (
     literal_column,
     select,
 )
-from sqlalchemy.dialects.mysql import LONGBLOB, LONGTEXT, VARBINARY, VARCHAR
 from sqlalchemy.schema import SchemaItem
 
 from longshore.contract import ENDED, HELD, IfParentFails, State, UniqueScope
@@ -36,8 +37,10 @@ READABLE_FROM: Final = 1
 _MYSQL: Final = ("mysql", "mariadb")
 WORD: Final = String().with_variant(Text(collation="C"), "postgresql").with_variant(VARCHAR(200), *_MYSQL)
 """A text that is compared by its bytes."""
-LONG_TEXT: Final = Text().with_variant(LONGTEXT(), *_MYSQL)
-BYTES: Final = LargeBinary().with_variant(LONGBLOB(), *_MYSQL)
+# With such a length MySQL makes them LONGTEXT and LONGBLOB; its own types would bring its whole dialect along.
+_LONGEST: Final = 2**32 - 1
+LONG_TEXT: Final = Text().with_variant(Text(_LONGEST), *_MYSQL)
+BYTES: Final = LargeBinary().with_variant(LargeBinary(_LONGEST), *_MYSQL)
 FEW_BYTES: Final = LargeBinary().with_variant(VARBINARY(64), *_MYSQL)
 _TABLE: Final[dict[str, Any]] = {
     "mysql_engine": "InnoDB", "mysql_charset": "utf8mb4", "mysql_collate": "utf8mb4_0900_bin",
@@ -81,13 +84,14 @@ class Schema:
         self.namespace = namespace
         self.partial = partial
         self.metadata = MetaData(schema=schema)
-        self.job = Table(f"{namespace}_job", self.metadata, *_job_columns(numbered), **_TABLE)
+        told = {} if partial else _TABLE  # Such words bring the whole dialect along.
+        self.job = Table(f"{namespace}_job", self.metadata, *_job_columns(numbered), **told)
         self.row: ColumnElement[Any] = self.job.c.seq if numbered else self.job.c.id
         """What tells the rows of jobs apart: a number, if they are stored in its order, else the id alone."""
-        self.parent = Table(f"{namespace}_parent", self.metadata, *_parent_parts(), sqlite_with_rowid=False, **_TABLE)
-        self.attempt = Table(f"{namespace}_attempt", self.metadata, *_attempt_parts(), **_TABLE)
-        self.record = Table(f"{namespace}_record", self.metadata, *_record_parts(), **_TABLE)
-        self.meta = Table(f"{namespace}_meta", self.metadata, *_meta_columns(), **_TABLE)
+        self.parent = Table(f"{namespace}_parent", self.metadata, *_parent_parts(), sqlite_with_rowid=False, **told)
+        self.attempt = Table(f"{namespace}_attempt", self.metadata, *_attempt_parts(), **told)
+        self.record = Table(f"{namespace}_record", self.metadata, *_record_parts(), **told)
+        self.meta = Table(f"{namespace}_meta", self.metadata, *_meta_columns(), **told)
         self.versions = Sequence(f"{namespace}_version", metadata=self.metadata, data_type=BigInteger)
         """The versions of records, where many write at once and the database has sequences."""
         if partial:
