@@ -10,7 +10,7 @@ from msgspec.structs import replace
 from longshore import reference
 from longshore.contract import Change, Claim, Claimed, Duration, Instant, State, StoredJob
 from longshore_mongo.changing import mark_releases
-from longshore_mongo.documents import Document, Edit, Known, edit_of, edited, job_of, token
+from longshore_mongo.documents import UNREAD, Document, Edit, Known, edit_of, edited, job_of, token
 from longshore_mongo.rounds import Rounds, Seen
 from longshore_mongo.statements import Pipeline
 
@@ -229,7 +229,7 @@ class Claiming:
                 slot = document.get("unique_slot") if job.unique_held else None
                 stands = {name: document[name] for name in ("_id", "birth")}
                 stands |= {"revision": document["revision"] + 1, "unique_slot": slot}
-                self.known[identity] = Known(stands, job)
+                self.known[identity] = Known(stands, replace(job, payload=UNREAD))
                 self._large |= {identity} if size >= _LARGE else set()
             else:  # Another took it, or is at it: the claim goes on with the next.
                 self._wanted[number] += 1

@@ -17,7 +17,7 @@ from longshore_mongo.statements import statements_of
 
 _MOMENT: Final = 250
 """Milliseconds that a command may take before it is asked whether open transactions are in its way."""
-_OF_EACH: Final = 1
+_OF_EACH: Final = 2
 """Milliseconds more for each edit."""
 _REMEMBERED: Final = 1_000
 """How many documents are remembered that a transaction had written."""
