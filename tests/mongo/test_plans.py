@@ -91,6 +91,17 @@ def test_an_exchange_examines_what_it_moves(filled: MongoDriver, examined: Exami
     assert documents <= 200
 
 
+def test_an_insert_is_one_command(
+    filled: MongoDriver, client: pymongo.MongoClient[Any], namespace: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """However many jobs: the clock that was looked at goes on."""
+    monkeypatch.setattr("longshore_mongo.times._KEPT", 3_600)
+    filled.insert(some_jobs("before", 1))
+    with profiled(client, namespace) as asked:
+        filled.insert(some_jobs("many", 100))
+    assert [one["op"] for one in asked] == ["insert"]
+
+
 def test_an_exchange_is_two_commands_and_a_look_for_those_who_wait(
     filled: MongoDriver, client: pymongo.MongoClient[Any], namespace: str
 ) -> None:
