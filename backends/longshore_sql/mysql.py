@@ -193,7 +193,9 @@ class MySQLDriver(SQLDriver):
         return super()._written(work, tx)
 
     def _write(self, tx: Any = None) -> AbstractContextManager[Step]:
-        return self._transaction(_WRITING) if tx is None else self._joined(tx)
+        if tx is not None:
+            return self._joined(tx)
+        return self._transaction(_WRITING[1:] if self._source.is_ours else _WRITING)  # Ours are set up so.
 
     def _read(self) -> AbstractContextManager[Step]:
         return self._transaction(_READING)

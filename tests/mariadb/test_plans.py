@@ -36,6 +36,27 @@ CALLS: dict[str, Callable[[MySQLDriver], Any]] = {
     "insert": lambda store: store.insert([NewJob(f"mail {n}", "mail", "send", b"") for n in range(20)]),
 }
 
+WAYS = {
+    "claim": {"future (lane, due)", "ready (lane, queue)", "PRIMARY (seq)"},
+    "claim one queue": {"future (lane, due)", "ready (lane, queue)", "PRIMARY (seq)"},
+    "claim by id": {"future (lane, due)"},
+    "held": {"holder (holder)", "PRIMARY (job)"},
+    "by ids": {"id (id)", "PRIMARY (job)"},
+    "by unique key": {"unique_key (unique_key)", "PRIMARY (job)"},
+    "by group": {"grouped (group, state)", "PRIMARY (job)"},
+    "page": {"listed (created)", "PRIMARY (job)"},
+    "expired": {"overdue (state, expires)", "PRIMARY (job)"},
+    "ended": {"stated (state, ended)"},
+    "releasing": {"releasing (releases)", "PRIMARY (job)"},
+    "records": {"PRIMARY (kind, key)"},
+    "prefix": {"PRIMARY (kind, key)"},
+    "insert": {"id (id)"},
+}
+"""By which index, and how many of its columns, rows are found in a full store."""
+LOCKING = ("claim", "claim one queue", "claim by id", "settle", "cancel", "ended", "records")
+"""What would lock rows that it only walks past. Other calls may read a table from end to end that fits in one page:
+plans are made anew for each statement."""
+
 
 @pytest.fixture(params=[0, 6_000], ids=["young", "full"])
 def filled(request: pytest.FixtureRequest, store: MySQLDriver) -> MySQLDriver:
@@ -68,18 +89,36 @@ def watched(store: MySQLDriver) -> Iterator[list[str]]:
 
 
 @pytest.mark.parametrize("name", CALLS)
-def test_no_statement_walks_through_a_whole_table(filled: MySQLDriver, name: str) -> None:
+def test_no_statement_walks_through_a_whole_table(
+    filled: MySQLDriver, name: str, request: pytest.FixtureRequest
+) -> None:
     CALLS[name](filled)  # The first brings what has become due into its lane.
     with watched(filled) as sent:
         CALLS[name](filled)
+    is_full = "full" in request.node.name
+    found = tables_met(filled, sent)
+    if is_full or name in LOCKING:
+        for table in found:
+            assert is_narrow(table), f"{name}: {table}"
+    if is_full and name in WAYS:
+        assert {way(filled, table) for table in found} == WAYS[name]
+
+
+def tables_met(store: MySQLDriver, sent: list[str]) -> list[dict[str, Any]]:
+    """The tables in the plans of statements, but those that were brought together just before."""
     explained = [text for text in sent if text.lstrip("( ").startswith(("SELECT", "UPDATE", "DELETE", "INSERT"))]
-    assert explained
-    with filled._source.lent() as connection:
-        for text in explained:
-            if "TIMESTAMPDIFF" in text or (" FROM " not in text and " WHERE " not in text):
-                continue
-            for table in tables_of(plan(connection, text)):
-                assert is_narrow(table), f"{name}: {table}\nin {text[:300]}"
+    # Rows that are stored are looked for nowhere.
+    searching = [text for text in explained if not {"FROM", "WHERE"}.isdisjoint(text.split())]
+    assert searching
+    with store._source.lent() as connection:
+        met = [table for text in searching for table in tables_of(plan(connection, text))]
+    return [table for table in met if not table["table_name"].startswith("<")]
+
+
+def way(store: MySQLDriver, table: dict[str, Any]) -> str:
+    """By which index the rows of a table are found, and by which of its columns."""
+    index = table.get("key", table["access_type"]).removeprefix(f"{store._schema.namespace}_")
+    return f"{index} ({', '.join(table.get('used_key_parts', []))})"
 
 
 def plan(connection: Any, text: str) -> Any:
@@ -101,5 +140,5 @@ def tables_of(node: Any) -> Iterator[dict[str, Any]]:
 
 
 def is_narrow(table: dict[str, Any]) -> bool:
-    """Whether it begins at a place that the statement names, or reads what was brought together just before."""
-    return table["table_name"].startswith("<") or table["access_type"] not in {"ALL", "index"}
+    """Whether it begins at a place that the statement names."""
+    return table["access_type"] not in {"ALL", "index"}
