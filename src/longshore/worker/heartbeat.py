@@ -7,6 +7,7 @@ import random
 import threading
 import time
 from collections.abc import Callable
+from contextlib import ExitStack
 from functools import partial
 
 from longshore.errors import LeaseLost, StoreError
@@ -47,13 +48,20 @@ class Heartbeat(threading.Thread):
         self._clockwork = Clockwork()
         self._woken = threading.Event()
         self._is_ended = False
+        self._first = ExitStack()
+
+    def start(self) -> None:
+        """Begins to beat; who is to end when nothing is due waits for what the first upkeep frees."""
+        self._first.enter_context(self._courier.upkeep())
+        super().start()
 
     def run(self) -> None:
         """Beats until it is stopped."""
         beat = mend = 0.0
         while not self._is_ended:
             if self._monotonic() >= beat:
-                beat = self._beat() + self._monotonic()
+                with self._first:
+                    beat = self._beat() + self._monotonic()
                 mend = self._monotonic() + MEND_SECONDS
             elif self._monotonic() >= mend:
                 self._mend()
