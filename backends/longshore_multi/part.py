@@ -94,6 +94,13 @@ class Part(Driver):
         """Whether it did not answer a while ago, and is not chosen where another can be."""
         return self._monotonic() < self._rests_until
 
+    def again(self) -> Part:
+        """Another connection to the same store."""
+        member = Member(self.target, self.tag, self.weight)
+        part = Part(member, clock=self._clock, options=self._options, rest=self._rest, monotonic=self._monotonic)
+        part._migrates = self._migrates
+        return part
+
     @classmethod
     def connect(cls, target: Any, *, clock: Clock | None = None, **options: Any) -> Self:
         raise ConfigurationError("a part is opened by the whole: connect to that")

@@ -31,10 +31,11 @@ from longshore.ids import IdMaker
 from longshore.jobs import Job
 from longshore.limits.declaring import Regulating
 from longshore.locks import Locking
-from longshore.moving.beside import OldSide, guarded, old_store
+from longshore.moving.beside import guarded, old_sides, old_store
 from longshore.remote import Commands, Remote
 from longshore.resources import Resources
 from longshore.schedules import Schedule, Scheduling
+from longshore.sides import sides_of
 from longshore.tasks import Configured, Task
 from longshore.telling import Post, TellingCodecs
 from longshore.worker.settings import worker_settings
@@ -303,7 +304,7 @@ class Longshore(Declaring, Locking, Regulating, Scheduling, Workflows):
     @property
     def sides(self) -> Sequence[Application]:
         """The application as runs see it, at each store that its jobs are in."""
-        return [self] if self._old is None or self._old.is_over else [self, OldSide(self, self._old)]
+        return sides_of(self, self._connection) + old_sides(self, self._old)
 
     @property
     def moving_from(self) -> Any:

@@ -6,7 +6,8 @@ import os
 import random
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from typing import Any, Final
 
 from longshore import registry
@@ -56,6 +57,7 @@ class Connection:
         self._guard = guard
         self._locks: dict[int, threading.Lock] = {}
         self._posts: dict[int, Post] = {}
+        self._parts: dict[int, list[PartConnection]] = {}
         self._store: Guard | None = None
         self._store_pid = 0
 
@@ -86,6 +88,19 @@ class Connection:
         return store
 
     @property
+    def parts(self) -> Sequence[PartConnection]:
+        """The same to each of the stores that it is made of; none where it is one."""
+        store = self.store
+        pid = os.getpid()
+        if len(store.driver.parts) > 1 and pid not in self._parts:
+            guarded = partial(Guard, max_payload=self._max_payload, whole=store)
+            self._parts[pid] = [
+                PartConnection(guarded(part, patience=self._patience), partial(guarded, patience=0.0))
+                for part in store.driver.parts
+            ]
+        return self._parts.get(pid, ())
+
+    @property
     def post(self) -> Post:
         """What stores what runs tell in this process."""
         return self._posts.get(os.getpid()) or self._posts.setdefault(os.getpid(), Post(lambda: self.store))
@@ -94,6 +109,8 @@ class Connection:
         """Closes the store, unless a live handle was handed in."""
         if os.getpid() in self._posts:
             self.post.close()
+        for part in self._parts.pop(os.getpid(), ()):
+            part.close()
         with self._lock():
             if self._store is not None and self._store_pid == os.getpid():
                 self._store.close()
@@ -143,3 +160,25 @@ class Connection:
     def _lock(self) -> threading.Lock:
         # One for each process: a thread that was left behind by a fork would never give the parent's back.
         return self._locks.setdefault(os.getpid(), threading.Lock())
+
+
+class PartConnection:
+    """One of several stores that an application's store is made of.
+
+    Args:
+        store: it, on the connection that the whole has.
+        guarded: guards another connection to it.
+    """
+
+    def __init__(self, store: Guard, guarded: Callable[[Driver], Guard]) -> None:
+        self.store = store
+        self.post = Post(lambda: store)
+        self._guarded = guarded
+
+    def another_store(self) -> Guard:
+        """Another connection to it, whose calls are not repeated."""
+        return self._guarded(self.store.driver.again())
+
+    def close(self) -> None:
+        """Stores what runs have told; the store is closed with the whole."""
+        self.post.close()

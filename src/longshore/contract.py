@@ -176,6 +176,10 @@ class Driver(ABC):
         """The stores that it is made of, each with leases of its own: this one alone, unless it is several at once."""
         return (self,)
 
+    def again(self) -> Driver:
+        """Another connection to the same store, opened when it is first needed; only `parts` of several are asked."""
+        raise Unsupported(f"{type(self).__name__} is no part of several stores: connect to its target again")
+
     @classmethod
     @abstractmethod
     def connect(cls, target: Any, *, clock: Clock | None = None, **options: Any) -> Self:

@@ -21,6 +21,7 @@ from longshore.contract import (
     Claim,
     Claimed,
     Driver,
+    Features,
     Inserted,
     Instant,
     Listener,
@@ -50,6 +51,7 @@ class Guard:
         patience: seconds for which a call is repeated while the store is away; 0: not at all.
         max_payload: bytes of the largest payload or result.
         sleep: waits so many seconds; replaced in tests.
+        whole: the store that it is a part of.
     """
 
     def __init__(
@@ -60,15 +62,28 @@ class Guard:
         max_payload: int = DEFAULT_MAX_PAYLOAD,
         sleep: Callable[[float], None] = time.sleep,
         monotonic: Callable[[], float] = time.monotonic,
+        whole: Guard | None = None,
     ) -> None:
         self.driver = driver
-        self.features = driver.features
+        self.features: Features = driver.features if whole is None else driver.features & whole.features
         self.max_payload = min(max_payload, driver.limits.payload)
         self._limits = driver.limits
         self._patience = patience
         self._sleep = sleep
         self._monotonic = monotonic
+        self._whole = whole
         self._seal: SealWatch | None = None
+
+    @property
+    def parts(self) -> Sequence[Guard]:
+        """The stores that it is made of, whose calls are not repeated; itself where it is one."""
+        found = self.driver.parts
+        return [Guard(part, patience=0.0, whole=self) for part in found] if len(found) > 1 else (self,)
+
+    @property
+    def whole(self) -> Guard:
+        """The store that it is a part of, where everything is that has a name; itself where it is none."""
+        return self._whole or self
 
     def heed_seal(self) -> None:
         """Has `insert` refuse from now on where the jobs of the store have moved."""

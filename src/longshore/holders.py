@@ -35,11 +35,12 @@ from longshore.contract import (
     Write,
 )
 from longshore.durations import microseconds
-from longshore.errors import LeaseLost, Unavailable
+from longshore.errors import LeaseLost, StoreError, Unavailable
 from longshore.following import STEPS, ended, follow
 from longshore.guard import Guard
 from longshore.ids import IdMaker
 from longshore.info import Attempt, ended_topic
+from longshore.motion import name_of
 from longshore.retry import rescue_delay
 from longshore.states import ABANDON, RESCUE, RESCUE_CANCELLED, RESCUE_RESERVED, move
 
@@ -48,6 +49,7 @@ KIND: Final = "holder"
 VALID_SHARE: Final = 0.8
 """The share of the lease after which a holder that could not renew it stops by itself."""
 _BATCH: Final = 500
+_MARK: Final = 8
 
 
 class HolderRecord(Struct, frozen=True):
@@ -87,8 +89,14 @@ def holder_of(record: Record) -> HolderRecord | None:
 class Lease:
     """The lease of this process; begun by one thread, renewed by another.
 
+    Attributes:
+        worker: the name of whoever it is of; a worker has a lease of this name at each of its stores.
+        holder: under which name jobs are held.
+        mark: of several stores the one that it is at; set before it begins.
+
     Args:
         length: seconds.
+        worker: as above; a new name by default.
         queues: shown to operators.
         tasks: gives the names of the tasks it knows, shown too.
         release: which release of the application runs, shown too.
@@ -102,6 +110,7 @@ class Lease:
         self,
         length: float,
         *,
+        worker: str | None = None,
         queues: tuple[str, ...] = (),
         tasks: Callable[[], Iterable[str]] = tuple,
         release: str = "",
@@ -110,8 +119,9 @@ class Lease:
         announce: Callable[[str], None] = lambda holder: None,
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
-        self.worker = f"{socket.gethostname()[:60]}.{os.getpid()}.{IdMaker()()[-8:]}"
+        self.worker = worker or new_worker()
         self.holder = ""
+        self.mark = ""
         self._length = microseconds(length)
         self._tasks = tasks
         self._doing = doing
@@ -128,7 +138,7 @@ class Lease:
     def begin(self, store: Guard) -> None:
         """Begins a lease under a new name."""
         with self._lock:
-            self.holder = f"{self.worker}.{next(self._incarnations)}"
+            self.holder = f"{self.worker}.{next(self._incarnations)}{self.mark and '-'}{self.mark}"
             self._version = 0
             self._announce(self.holder)
             self._renew(store)
@@ -189,6 +199,40 @@ class Lease:
 
     def _write(self, store: Guard, value: bytes, version: int) -> int | None:
         return store.write([Write(KIND, self.holder, value, version, self._length)])[0]
+
+
+def new_worker() -> str:
+    """A name that no worker ever had."""
+    return f"{socket.gethostname()[:60]}.{os.getpid()}.{IdMaker()()[-8:]}"
+
+
+def mark_of(store: Guard) -> str:
+    """The mark of one of several stores; of one that stands alone, an empty text."""
+    return "" if store.whole is store else name_of(store)[:_MARK]
+
+
+def mark_in(holder: str) -> str:
+    """At which of several stores somebody holds jobs under this name."""
+    return holder.rpartition(".")[2].partition("-")[2]
+
+
+def store_of(store: Guard, holder: str) -> Guard:
+    """The store, or that part of it, at which somebody holds jobs under this name.
+
+    Raises:
+        StoreError: it did not answer.
+    """
+    mark = mark_in(holder)
+    if not mark:
+        return store
+    failure: StoreError | None = None
+    for part in store.parts:
+        try:
+            if mark_of(part) == mark:
+                return part
+        except StoreError as error:
+            failure = error
+    raise failure or Unavailable(f"none of the stores is that of {holder}", unknown=False)
 
 
 def worker_of(holder: str) -> str:

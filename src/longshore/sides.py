@@ -10,6 +10,7 @@ from longshore.application import Application
 from longshore.calls.call import Call
 from longshore.chores import Chore
 from longshore.codecs import TypedCodec
+from longshore.connection import Connection, PartConnection
 from longshore.guard import Guard
 from longshore.hooks import Hooks
 from longshore.jobs import Job
@@ -115,3 +116,27 @@ class Side(ABC):
 
     def result_codec(self, task: str) -> TypedCodec[Any]:
         return self._app.result_codec(task)
+
+
+class PartSide(Side):
+    """An application at one of several stores."""
+
+    def __init__(self, app: Application, part: PartConnection) -> None:
+        super().__init__(app)
+        self._part = part
+
+    @property
+    def store(self) -> Guard:
+        return self._part.store
+
+    @property
+    def post(self) -> Post:
+        return self._part.post
+
+    def another_store(self) -> Guard:
+        return self._part.another_store()
+
+
+def sides_of(app: Application, connection: Connection) -> list[Application]:
+    """The application at each of the stores that its store is made of; itself where that is one."""
+    return [PartSide(app, part) for part in connection.parts] or [app]

@@ -32,8 +32,7 @@ def note_first_use(store: Guard) -> None:
 
 def first_use(store: Guard) -> Instant | None:
     """When the store was first used by an application that migrates it; None: not yet."""
-    found = store.read(KIND, [FIRST_USE])
-    return int(found[0].value) if found else None
+    return min((int(found[0].value) for part in store.parts if (found := part.read(KIND, [FIRST_USE]))), default=None)
 
 
 def count_removed(store: Guard, number: int) -> None:
@@ -47,8 +46,7 @@ def count_removed(store: Guard, number: int) -> None:
 
 def removed(store: Guard) -> int:
     """How many jobs were ever removed."""
-    found = store.read(KIND, [REMOVED])
-    return int(found[0].value) if found else 0
+    return sum(int(found[0].value) for part in store.parts if (found := part.read(KIND, [REMOVED])))
 
 
 def _raised(store: Guard, number: int) -> bool:

@@ -333,10 +333,10 @@ class TestDying:
         worker.start()
         app.enqueue(stop(app, "first"))
         gate.arrived()
-        assert lapsed_shares(app.store) == set()
+        assert lapsed_shares(app.store, [app.store], "") == set()
         app.line.go_down()
         end_lease(app.store, worker.holder)
-        assert lapsed_shares(app.store) == {worker.holder}
+        assert lapsed_shares(app.store, [app.store], "") == {worker.holder}
         with FaultyApp(app.store.driver.target) as other:
             gate.serve(other)
             with other.worker(slots=1, poll=NEVER, lease=1.2, heartbeat=0.3, drain=0, grace=0.1):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from typing import Final
 
 import msgspec
@@ -14,6 +14,7 @@ from longshore.durations import Seconds, microseconds
 from longshore.errors import InvalidValue
 from longshore.guard import Guard, check_text
 from longshore.holders import KIND as HOLDER
+from longshore.holders import mark_in
 from longshore.limits.pauses import RULES_TOPIC
 
 QUEUE_LIMIT: Final = "queue limit"
@@ -201,9 +202,16 @@ def declare_limit(store: Guard, subject: Subject, rule: Rule) -> None:
         _change(store, subject, lambda stored: replace(stored or StoredLimit(rule), rule=rule, declared=rule))
 
 
-def lapsed_shares(store: Guard) -> set[str]:
-    """Who has tokens, or waits for some, without a lease."""
-    holders = sorted({holder for limit in read_limits(store) for holder in limit.stored.parties})
+def lapsed_shares(store: Guard, homes: Iterable[Guard], mark: str) -> set[str]:
+    """Who has tokens, or waits for some, without a lease.
+
+    Args:
+        store: that which the leases are in.
+        homes: those which the limits are in.
+        mark: of those who have their leases there.
+    """
+    parties = {holder for home in homes for limit in read_limits(home) for holder in limit.stored.parties}
+    holders = sorted(holder for holder in parties if mark_in(holder) == mark)
     batches = [holders[start : start + _BATCH] for start in range(0, len(holders), _BATCH)]
     return set(holders) - {record.key for batch in batches for record in store.read(HOLDER, batch)}
 

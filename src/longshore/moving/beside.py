@@ -13,7 +13,7 @@ from longshore.errors import StoreError
 from longshore.guard import Guard
 from longshore.motion import away_of, expect, name_of
 from longshore.moving.siding import MOVING
-from longshore.sides import Side
+from longshore.sides import PartSide, Side
 from longshore.telling import Post
 
 _log = logging.getLogger("longshore")
@@ -112,20 +112,31 @@ class BesideGuard(Guard):
 class OldSide(Side):
     """An application as runs see it whose jobs are still in the old store: what they enqueue goes to the new one."""
 
-    def __init__(self, app: Application, old: OldStore) -> None:
+    def __init__(self, app: Application, connection: Connection) -> None:
         super().__init__(app)
-        self._old = old
+        self._connection = connection
 
     @property
     def store(self) -> Guard:
-        return self._old.connection.store
+        return self._connection.store
 
     @property
     def post(self) -> Post:
-        return self._old.connection.post
+        return self._connection.post
 
     def another_store(self) -> Guard:
-        return self._old.connection.another_store()
+        return self._connection.another_store()
+
+
+def old_sides(app: Application, old: OldStore | None) -> list[Application]:
+    """The application at the store that it moves from, or at each that this is made of; none when all have arrived."""
+    if old is None or old.is_over:
+        return []
+    try:
+        parts = old.connection.parts
+    except StoreError:  # It is away.
+        parts = ()
+    return [PartSide(app, part) for part in parts] or [OldSide(app, old.connection)]
 
 
 def old_store(target: Any, *, max_payload: int, patience: float, clock: Clock | None) -> OldStore | None:

@@ -20,7 +20,7 @@ import msgspec
 
 from longshore.durations import microseconds
 from longshore.errors import ConfigurationError, StoreError
-from longshore.holders import end_lease, rescue
+from longshore.holders import end_lease, rescue, store_of
 from longshore.loading import load_app
 from longshore.processes.child import RETIRED, STOP, STOP_NOW, Orders
 from longshore.worker.settings import WorkerSettings
@@ -258,10 +258,9 @@ class Supervisor:
             _log.warning("worker process %d died (%s)", child.process.pid, how)
         try:
             for holder in child.holders:
-                end_lease(self._app.store, holder)
-                rescue(
-                    self._app.store, holder, by=f"supervisor.{os.getpid()}", lease=microseconds(self._settings.lease)
-                )
+                store = store_of(self._app.store, holder)
+                end_lease(store, holder)
+                rescue(store, holder, by=f"supervisor.{os.getpid()}", lease=microseconds(self._settings.lease))
         except StoreError as error:
             _log.warning("its jobs run again when its lease is over: %s", error)
 

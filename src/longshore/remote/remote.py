@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, Final
 
 from msgspec import Struct
@@ -11,11 +11,11 @@ from msgspec import Struct
 from longshore.codecs import is_native
 from longshore.contract import HELD, SECOND, Where
 from longshore.durations import Seconds, microseconds
-from longshore.errors import IllegalMove, InvalidValue, JobRemoved
+from longshore.errors import IllegalMove, InvalidValue, JobRemoved, StoreError
 from longshore.guard import Guard
 from longshore.holders import living_workers, worker_of, worker_topic_of
 from longshore.ids import IdMaker
-from longshore.remote.messages import Message, answer_topic, post, read_answers
+from longshore.remote.messages import Answered, Message, answer_topic, post, read_answers
 
 PATIENCE: Final = 5.0
 _LOOK: Final = 1.0
@@ -99,33 +99,46 @@ class Remote:
         ends = time.monotonic() + microseconds(wait, name="wait") / SECOND
         listener = self._store.listen([answer_topic(message.sending)])
         try:
-            post(self._store, message, meant)
-            self._store.wake([worker_topic_of(worker) for worker in meant])
-            answers = read_answers(self._store, message.sending)
+            for store, workers_there in _by_store(meant):
+                post(store, message, workers_there)
+                store.wake([worker_topic_of(worker) for worker in workers_there])
+            answers = _answers(meant, message)
             while len(answers) < len(meant) and (left := ends - time.monotonic()) > 0:
                 listener.wait(min(left, _LOOK))
-                answers = read_answers(self._store, message.sending)
+                answers = _answers(meant, message)
         finally:
             listener.close()
         return [
             Reply(worker, True, answers[worker].value, answers[worker].error)
             if worker in answers
             else Reply(worker, False)
-            for worker in meant
+            for worker in sorted(meant)
         ]
 
-    def _meant(self, workers: Iterable[str] | None) -> Sequence[str]:
-        living = living_workers(self._store)
-        if workers is None:
-            return sorted(set(living.values()))
-        if isinstance(workers, str):
-            workers = (workers,)
-        names = {**living, **{worker: worker for worker in living.values()}}
-        given = list(workers)
-        if unknown := [name for name in given if name not in names]:
-            there = ", ".join(sorted(living)) or "none"
-            raise InvalidValue(f"no living worker is named {', '.join(unknown)}; living: {there}")
-        return sorted({names[name] for name in given})
+    def _meant(self, workers: Iterable[str] | None) -> dict[str, Guard]:
+        """Who is meant, each with a store where it lives."""
+        stores: dict[str, Guard] = {}
+        living: dict[str, str] = {}
+        for store, found in self._living():
+            living |= found
+            stores |= dict.fromkeys(found.values(), store)
+        return {worker: stores[worker] for worker in _named(living, workers)}
+
+    def _living(self) -> Iterator[tuple[Guard, dict[str, str]]]:
+        """Who lives at each of the stores that answer.
+
+        Raises:
+            StoreError: none of them does.
+        """
+        failures: list[StoreError] = []
+        stores = self._store.parts
+        for store in stores:
+            try:
+                yield store, living_workers(store)
+            except StoreError as error:
+                failures.append(error)
+        if len(failures) == len(stores):
+            raise failures[0]
 
     def _to_its_worker(self, identity: str, command: str, *arguments: Any, wait: Seconds) -> Reply:
         found = self._store.select(Where(ids=(identity,)), limit=1, body=False).jobs
@@ -135,6 +148,33 @@ class Remote:
         if job.holder is None or job.state not in HELD:
             raise IllegalMove(f"expected job {identity} to run; it is {job.state.name.lower()}")
         return self.send(command, *arguments, workers=[worker_of(job.holder)], wait=wait)[0]
+
+
+def _named(living: Mapping[str, str], workers: Iterable[str] | None) -> list[str]:
+    """The workers of these names, or of those under which they hold jobs; all if none are given."""
+    if workers is None:
+        return sorted(set(living.values()))
+    if isinstance(workers, str):
+        workers = (workers,)
+    names = {**living, **{worker: worker for worker in living.values()}}
+    given = list(workers)
+    if unknown := [name for name in given if name not in names]:
+        there = ", ".join(sorted(living)) or "none"
+        raise InvalidValue(f"no living worker is named {', '.join(unknown)}; living: {there}")
+    return sorted({names[name] for name in given})
+
+
+def _by_store(meant: Mapping[str, Guard]) -> list[tuple[Guard, list[str]]]:
+    """The stores, each with the workers that are told there: each worker at one of its stores."""
+    stores = {id(store): store for store in meant.values()}
+    return [(store, sorted(each for each in meant if meant[each] is store)) for store in stores.values()]
+
+
+def _answers(meant: Mapping[str, Guard], message: Message) -> dict[str, Answered]:
+    answers: dict[str, Answered] = {}
+    for store, _ in _by_store(meant):
+        answers |= read_answers(store, message.sending)
+    return answers
 
 
 def _check_arguments(command: str, positional: Sequence[Any], named: dict[str, Any]) -> None:

@@ -52,7 +52,7 @@ def _make(store: Guard, over: Sequence[Stored], now: Instant) -> list[Made]:
     plans = [(each, each.schedule.due(now)) for each in over if each.schedule is not None]
     jobs = [_job(each, at) for each, ticks in plans for at in ticks]
     try:
-        answers = iter(store.insert(jobs) if jobs else [])
+        answers = iter(store.whole.insert(jobs) if jobs else [])
     except InvalidValue as error:
         if len(over) > 1:
             return [made for each in over for made in _make(store, [each], now)]

@@ -38,7 +38,6 @@ class Courier(Told):
 
     Args:
         side: what makes runs of jobs, and performs them.
-        rules: the store that limits and pauses are in.
         team: what it shares with the couriers of other stores.
     """
 
@@ -46,7 +45,6 @@ class Courier(Told):
         self,
         side: Side,
         store: Guard,
-        rules: Guard,
         lease: Lease,
         settings: WorkerSettings,
         team: Team,
@@ -54,7 +52,8 @@ class Courier(Told):
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
         bell = Bell()
-        allowance = Allowance(rules, lease, settings, lambda: side.tasks, monotonic=monotonic)
+        book = team.book_of(store)
+        allowance = Allowance(store, lease, settings, lambda: side.tasks, book=book, monotonic=monotonic)
         claiming = Claiming(settings, lambda: side.tasks, team.berths, allowance=allowance, tell=bell.ring)
         super().__init__(bell, claiming, allowance)
         self._side = side
@@ -296,7 +295,7 @@ class Courier(Told):
             except StoreError as error:
                 self._outage.sit_out(error)
                 return []
-        if not is_due:
+        if not is_due or not self._team.muster.join(self):
             return []
         self._events = self._team.muster.events
         claims = self.claiming.claims(wanted, now)

@@ -43,8 +43,8 @@ class Heartbeat(threading.Thread):
         self._settings = settings
         self._monotonic = monotonic
         self._contact = Contact(settings.heartbeat, settings.lease)
-        self._upkeep = Upkeep(lease, settings)
-        self._hours = HourLog(lease.worker, courier.tally)
+        self._upkeep = Upkeep(lease, settings, homes=courier.allowance.homes)
+        self._hours = HourLog(f"{lease.worker}{lease.mark and '-'}{lease.mark}", courier.tally)
         self._clockwork = Clockwork()
         self._woken = threading.Event()
         self._is_ended = False

@@ -4,9 +4,17 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
+from typing import Protocol
 
 from longshore.worker.course import Course
 from longshore.worker.term import Term
+
+
+class Waking(Protocol):
+    """A side of a worker."""
+
+    def ring(self) -> None:
+        """Something has changed that concerns the whole worker."""
 
 
 class Muster:
@@ -25,7 +33,7 @@ class Muster:
         self._course = course
         self._over = over
         self._lock = threading.Lock()
-        self._idle: dict[object, int | None] = {}
+        self._idle: dict[Waking, int | None] = {}
         self._is_over = False
 
     @property
@@ -38,12 +46,13 @@ class Muster:
         with self._lock:
             self.events += 1
 
-    def join(self, side: object) -> None:
-        """One more side, which is not idle."""
+    def join(self, side: Waking) -> bool:
+        """A side is not idle: it works from now on, or looks for jobs. False: it need not, all is over."""
         with self._lock:
             self._idle[side] = None
+            return not self._is_over
 
-    def leave(self, side: object, now: float) -> bool:
+    def leave(self, side: Waking, now: float) -> bool:
         """A side of which nobody knows whether there is something to do: its store does not answer, or it has ended.
 
         Tells whether all may end now without it.
@@ -52,7 +61,7 @@ class Muster:
             self._idle.pop(side, None)
             return self._looked_over(now)
 
-    def is_over(self, side: object, now: float, looked: int | None) -> bool:
+    def is_over(self, side: Waking, now: float, looked: int | None) -> bool:
         """Whether all may end now.
 
         Args:
@@ -60,13 +69,19 @@ class Muster:
                 it has something to do, or has not looked.
         """
         with self._lock:
-            self._idle[side] = looked
+            # What has looked too early is to look again, and is not idle until it has.
+            is_stale = self._course.until_empty and looked != self.events
+            self._idle[side] = None if is_stale and now < self._term.idle_end() else looked
             return self._looked_over(now)
 
     def _looked_over(self, now: float) -> bool:
         if not self._is_over and self._all_idle(now):
             self._is_over = True
             self._over()
+        elif self._course.until_empty:
+            for side, looked in self._idle.items():
+                if looked is not None and looked != self.events:
+                    side.ring()
         return self._is_over
 
     def _all_idle(self, now: float) -> bool:

@@ -11,7 +11,7 @@ from longshore.application import Application
 from longshore.contract import Change, StoredJob
 from longshore.errors import StoreError
 from longshore.guard import Guard
-from longshore.holders import Lease, worker_topic
+from longshore.holders import Lease, mark_of, worker_topic
 from longshore.limits.pauses import RULES_TOPIC
 from longshore.limits.stored import TOKENS_TOPIC
 from longshore.schedules.stored import TOPIC as SCHEDULES_TOPIC
@@ -52,6 +52,7 @@ class Station:
     ) -> None:
         self.lease = Lease(
             settings.lease,
+            worker=team.name,
             queues=settings.queues,
             tasks=lambda: app.tasks,
             release=settings.release,
@@ -76,10 +77,12 @@ class Station:
         """
         store = self._app.another_store()
         try:
+            self.lease.mark = mark_of(store)
             self.lease.begin(store)
-            courier = Courier(self, store, store, self.lease, self._settings, self._team)
+            courier = Courier(self, store, self.lease, self._settings, self._team)
             try:
                 courier.claiming.check(store.driver.limits.claims)
+                courier.allowance.read_rules()  # Before any other courier claims what they forbid.
             except BaseException:
                 courier.leave()
                 raise
@@ -103,6 +106,8 @@ class Station:
                 of_tokens.start()
 
         courier.allowance.on_limited = heed_tokens
+        if courier.allowance.is_limited:
+            threads.append(of_tokens)
         for thread in [*threads]:
             thread.start()
         try:

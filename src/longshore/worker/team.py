@@ -9,10 +9,13 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from longshore.application import Application
+from longshore.contract import Driver
 from longshore.errors import StoreError
-from longshore.holders import Doing
+from longshore.guard import Guard
+from longshore.holders import Doing, new_worker
 from longshore.worker.bell import Bell
 from longshore.worker.berths import Berths
+from longshore.worker.claims.rules import RuleBook
 from longshore.worker.course import Course
 from longshore.worker.muster import Muster
 from longshore.worker.reactions import Reactions
@@ -32,6 +35,7 @@ class Team:
     """The couriers of one worker, one for each of its stores, and what there is once for all of them.
 
     Attributes:
+        name: of the worker.
         slots: where their jobs run.
         berths: how many jobs may be here.
         course: whether it goes on.
@@ -53,6 +57,7 @@ class Team:
         *,
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
+        self.name = new_worker()
         self.settings = settings
         self.course = Course(settings.grace, monotonic)
         self.term = Term(settings, monotonic=monotonic)
@@ -62,6 +67,7 @@ class Team:
         self.muster = Muster(self.term, self.course, self.ring)
         self.reactions = Reactions(app, worker, stirred=self.muster.stirred, caught_up=self.hint)
         self._couriers: tuple[Courier, ...] = ()
+        self._books: dict[int, tuple[Driver, RuleBook]] = {}
         self._bells: tuple[Bell, ...] = ()
         self._monotonic = monotonic
         self._lock = threading.Lock()
@@ -83,6 +89,17 @@ class Team:
             self._couriers = tuple(each for each in self._couriers if each is not courier)
             self.muster.leave(courier, now)
         self.turned()
+
+    def book_of(self, store: Guard) -> RuleBook:
+        """The rules that hold at a store: those of all that it is one of."""
+        with self._lock:
+            whole = store.whole.driver
+            return self._books.setdefault(id(whole), (whole, RuleBook(self._rules_changed)))[1]
+
+    def _rules_changed(self) -> None:
+        for courier in self._couriers if len(self._couriers) > 1 else ():
+            courier.allowance.rules_changed()
+            courier.ring()
 
     def ring(self) -> None:
         """Something has changed that concerns all."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
 from msgspec import Struct
@@ -45,10 +45,14 @@ class Upkeep:
 
     Each has a record that lives for the chore's interval: who creates it does this round. One who dies while at it
     leaves the rest to the next round.
+
+    Args:
+        homes: gives the stores in which holders of this one may have tokens of limits; it alone by default.
     """
 
-    def __init__(self, lease: Lease, settings: WorkerSettings) -> None:
+    def __init__(self, lease: Lease, settings: WorkerSettings, *, homes: Callable[[], Sequence[Guard]] = tuple) -> None:
         self._lease = lease
+        self._homes = homes
         self._settings = settings
         minute = 4 * settings.heartbeat
         self._chores = (
@@ -78,7 +82,8 @@ class Upkeep:
         return store.write([mine])[0] is not None
 
     def _rescue(self, store: Guard, may_rescue: Callable[[], bool]) -> None:
-        tokens = lapsed_shares(store)
+        homes = self._homes() or (store,)
+        tokens = lapsed_shares(store, homes, self._lease.mark)
         lapsed = sorted({*lapsed_holders(store), *tokens})
         # Asked again: if the clock has jumped meanwhile, it made the living look dead.
         for holder in lapsed if lapsed and may_rescue() else ():
@@ -86,7 +91,8 @@ class Upkeep:
             if done is not None:
                 _log.warning("rescued the jobs of %s: %d run again, %d ended", holder, done.pending, done.ended)
                 if holder in tokens:
-                    strike_shares(store, [holder])
+                    for home in homes:
+                        strike_shares(home, [holder])
 
 
 def expire_overdue(store: Guard) -> int:

@@ -7,6 +7,7 @@ import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
+from functools import partial
 from queue import SimpleQueue
 from typing import Self
 
@@ -14,8 +15,7 @@ from longshore.application import Application
 from longshore.errors import StoreError
 from longshore.guard import Guard
 from longshore.hooks.calling import ask, finish, tell
-from longshore.limits.stored import declare_limit
-from longshore.schedules import write_declared
+from longshore.worker.declaring import declare
 from longshore.worker.rota import Rota
 from longshore.worker.settings import WorkerSettings
 from longshore.worker.station import Station
@@ -43,6 +43,7 @@ class Worker:
         self._stations: list[Station] = []
         self._thread: threading.Thread | None = None
         self._is_stopping = False
+        self._undeclared = False
         # Not an event, since a signal may interrupt who waits, and its handler wait again (see `Bell`).
         self._ended: SimpleQueue[None] = SimpleQueue()
         self._held = ExitStack()
@@ -163,9 +164,7 @@ class Worker:
             finish(ask(self._app.hooks.worker_start.functions, self))
             held.callback(lambda: finish(tell(self._app.hooks.worker_stop.functions, self)))
             # The schema must be there before other connections are.
-            write_declared(self._app.store, self._app.schedules)
-            for subject, rule in self._app.declared_limits.items():
-                declare_limit(self._app.store, subject, rule)
+            self._undeclared = declare(self._app, self._app.store)
             self._open_all()
             self._held = held.pop_all()
 
@@ -198,7 +197,7 @@ class Worker:
             for each in others
         ]
         chores = self._app.chores.values()
-        rota = Rota(Guard(self._app.store.driver, patience=0.0), chores, first.lease.worker, self._settings)
+        rota = Rota(Guard(self._app.store.driver, patience=0.0), chores, self._team.name, self._settings)
         for thread in [*threads, *([rota] if chores else [])]:
             thread.start()
         self._live(first, errors)
@@ -215,11 +214,16 @@ class Worker:
 
     def _live(self, station: Station, errors: list[BaseException]) -> None:
         try:
-            if station.courier is not None or self._team.await_opening(station.open):
+            if station.courier is not None or self._team.await_opening(partial(self._open_late, station)):
                 station.work()
         except BaseException as error:  # noqa: BLE001 - it is raised when the others have ended too
             errors.append(error)
             self._team.drain(self._settings.drain)
+
+    def _open_late(self, station: Station) -> None:
+        station.open()
+        if self._undeclared:
+            self._undeclared = declare(self._app, Guard(self._app.store.driver, patience=0.0))
 
     def _let_go(self) -> None:
         try:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 import time
 from collections.abc import Callable, Iterable
-from typing import Final
+from typing import Final, TypeVar
 
 import msgspec
 from msgspec.structs import replace
@@ -13,7 +13,7 @@ from msgspec.structs import replace
 from longshore.errors import StoreError
 from longshore.guard import Guard
 from longshore.holders import KIND as HOLDER
-from longshore.holders import HolderRecord, Lease
+from longshore.holders import HolderRecord, Lease, mark_in
 from longshore.limits.pauses import paused
 from longshore.limits.stored import (
     KINDS,
@@ -30,10 +30,12 @@ from longshore.limits.stored import (
 )
 from longshore.worker.claims.allotment import Allotment
 from longshore.worker.claims.order import UNLIMITED, Rooms
+from longshore.worker.claims.rules import Page, RuleBook
 from longshore.worker.claims.shares import Asking
 from longshore.worker.runs import Run
 from longshore.worker.settings import WorkerSettings
 
+T = TypeVar("T")
 _TRIES: Final = 4
 """How often a record that others changed meanwhile is looked at again before the next turn."""
 _OVERTAKEN: Final = 0.02
@@ -44,6 +46,7 @@ class Allowance:
 
     Args:
         tasks: gives the names of the tasks that the worker takes jobs of.
+        book: the rules of all its stores.
         monotonic: the process's own clock, in seconds.
     """
 
@@ -54,6 +57,7 @@ class Allowance:
         settings: WorkerSettings,
         tasks: Callable[[], frozenset[str]],
         *,
+        book: RuleBook | None = None,
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
         self.on_limited: Callable[[], None] = lambda: None
@@ -62,6 +66,8 @@ class Allowance:
         self._lease = lease
         self._settings = settings
         self._tasks = tasks
+        self._book = book or RuleBook()
+        self._homes: dict[Subject, str] = {}
         self._monotonic = monotonic
         self._paused: frozenset[str] = frozenset()
         self._of_queues: dict[str, Allotment] = {}
@@ -95,15 +101,15 @@ class Allowance:
     @property
     def is_exhausted(self) -> bool:
         """Whether there may be jobs that only a limit keeps from being claimed now, and not for good."""
-        return any(each.is_short and each.rule.running != 0 for each in self._all())
+        return any(each.is_short and each.rule.running != 0 for each in self._answering())
 
     def rooms(self) -> Rooms:
         """How many more jobs may be here."""
         if not (self._paused or self.is_limited):
             return UNLIMITED
         holder = self._lease.holder
-        queues = {name: allotment.room(holder) for name, allotment in self._of_queues.items()}
-        tasks = {name: allotment.room(holder) for name, allotment in self._of_tasks.items()}
+        queues = {name: self._room(allotment, holder) for name, allotment in self._of_queues.items()}
+        tasks = {name: self._room(allotment, holder) for name, allotment in self._of_tasks.items()}
         return Rooms(queues | dict.fromkeys(self._paused, 0), tasks)
 
     def begins(self, run: Run) -> None:
@@ -131,13 +137,17 @@ class Allowance:
         Raises:
             StoreError: the store did not answer.
         """
+        store, mark = self._store, self._lease.mark
         self._is_told_of_rules = False  # Before they are read: who changes them meanwhile tells again.
         try:
-            limits = list(read_limits(self._store))
-            pauses = frozenset(each.queue for each in paused(self._store))
+            page = Page(store, list(read_limits(store)), frozenset(each.queue for each in paused(store)))
         except StoreError:
             self._is_told_of_rules = True
             raise
+        self._book.write(mark, page, self._monotonic())
+        found = self._book.limits()
+        self._homes = {subject: home for subject, (home, _) in found.items()}
+        limits, pauses = [limit for _, limit in found.values()], self._book.paused()
         before = self._known()
         queues = self._renewed(self._of_queues, limits, QUEUE_LIMIT, frozenset(self._settings.queues))
         tasks = self._renewed(self._of_tasks, limits, TASK_LIMIT, self._tasks())
@@ -172,7 +182,7 @@ class Allowance:
             if known is None or known.rule != read[name].stored.rule:
                 allotments[name] = Allotment(read[name], now)
                 changed.add(name)
-            else:
+            elif read[name].version >= known.limit.version or not read[name].version:
                 known.was_read(read[name], now)
         return changed
 
@@ -180,14 +190,15 @@ class Allowance:
 
     def ask_at(self) -> float:
         """When those that are missing are asked for again; infinity if none are."""
-        return max(self._overtaken_until, min((each.ask_at for each in self._all()), default=float("inf")))
+        return max(self._overtaken_until, min((each.ask_at for each in self._answering()), default=float("inf")))
 
     def tidy_at(self) -> float:
         """When `step` is to be called though nothing is claimed; infinity without limits."""
         if not self.is_limited:
             return float("inf")
         holder = self._lease.holder
-        soon = float("-inf") if self._is_told_of_tokens else min(each.tidy_at(holder) for each in self._all())
+        ends = [each.tidy_at(holder) for each in self._answering()]
+        soon = float("-inf") if self._is_told_of_tokens else min(ends, default=float("inf"))
         return max(self._overtaken_until, soon)
 
     def step(self, wanted: int, free: int, *, is_claiming: bool = True, is_ending: bool = False) -> None:
@@ -204,7 +215,7 @@ class Allowance:
             return
         is_told, self._is_told_of_tokens = self._is_told_of_tokens, False
         asking = Asking(self._lease.holder, wanted, free, now, is_claiming=is_claiming, is_ending=is_ending)
-        left = self._all()
+        left = self._answering()
         self._look([each for each in left if each.must_look(asking, is_told=is_told)], asking)
         for _ in range(_TRIES):
             left = self._write([each for each in left if each.limit.version], asking)
@@ -222,6 +233,10 @@ class Allowance:
         if self.is_limited:
             self.step(0, 0, is_claiming=False, is_ending=True)
 
+    def homes(self) -> list[Guard]:
+        """The stores that limits are in, but for those that do not answer."""
+        return self._book.answering(self._monotonic())
+
     def _all(self) -> list[Allotment]:
         return [*self._of_queues.values(), *self._of_tasks.values()]
 
@@ -229,11 +244,55 @@ class Allowance:
         both = (self._of_queues.get(run.job.queue), self._of_tasks.get(run.job.task))
         return [allotment for allotment in both if allotment is not None]
 
+    def _room(self, allotment: Allotment, holder: str) -> int:
+        """While the store of a limit is away, nothing more of what it limits begins."""
+        return allotment.room(holder) if self._answers(allotment) else 0
+
+    def _answering(self) -> list[Allotment]:
+        return [allotment for allotment in self._all() if self._answers(allotment)]
+
+    def _answers(self, allotment: Allotment) -> bool:
+        home = self._home(allotment)
+        return home == self._lease.mark or not self._book.is_silent(home, self._monotonic())
+
+    def _home(self, allotment: Allotment) -> str:
+        return self._homes.get(allotment.limit.subject, self._lease.mark)
+
+    def _at_home(self, allotments: list[Allotment], ask: Callable[[Guard, list[Allotment]], T]) -> list[T]:
+        """Asks each store for its own; one of other couriers' that does not answer is left alone for a while.
+
+        Raises:
+            StoreError: this one did not answer.
+        """
+        answers: list[T] = []
+        for home in dict.fromkeys(map(self._home, allotments)):
+            of_home = [each for each in allotments if self._home(each) == home]
+            try:
+                answers.append(ask(self._book.store(home) or self._store, of_home))
+            except StoreError:
+                if home == self._lease.mark:
+                    raise
+                self._book.was_silent(home, self._monotonic())
+        return answers
+
     def _look(self, allotments: list[Allotment], asking: Asking) -> None:
         """Reads records anew; what is short looks whether others that have tokens are dead."""
+        self._at_home(allotments, lambda store, of_home: self._read(store, of_home, asking))
+        short = [each for each in allotments if asking.is_claiming and each.room(asking.holder) < asking.free]
+        others = {holder for each in short for holder in each.limit.stored.parties} - {asking.holder}
+        for mark in {mark_in(holder) for holder in others}:
+            store = self._book.store(mark)
+            if store is None or self._book.is_silent(mark, self._monotonic()):
+                continue
+            records = store.read(HOLDER, sorted(holder for holder in others if mark_in(holder) == mark))
+            dead = [each.key for each in records if msgspec.json.decode(each.value, type=HolderRecord).rescued_by]
+            for allotment in short:
+                allotment.strike(dead)
+
+    def _read(self, store: Guard, allotments: list[Allotment], asking: Asking) -> None:
         for kind in KINDS:
             of_kind = {each.limit.subject.name: each for each in allotments if each.limit.subject.kind == kind}
-            found = {record.key: record for record in self._store.read(kind, list(of_kind))} if of_kind else {}
+            found = {record.key: record for record in store.read(kind, list(of_kind))} if of_kind else {}
             for name, allotment in of_kind.items():
                 record = found.get(name)
                 stored = decoded(record.value) if record else StoredLimit(Rule())
@@ -241,24 +300,21 @@ class Allowance:
                     self._is_told_of_rules = True
                 subject = allotment.limit.subject
                 allotment.was_read(ReadLimit(subject, stored, record.version if record else 0), asking.monotonic)
-        short = [each for each in allotments if asking.is_claiming and each.room(asking.holder) < asking.free]
-        others = {holder for each in short for holder in each.limit.stored.parties} - {asking.holder}
-        if others:
-            records = self._store.read(HOLDER, sorted(others))
-            dead = [each.key for each in records if msgspec.json.decode(each.value, type=HolderRecord).rescued_by]
-            for allotment in short:
-                allotment.strike(dead)
 
     def _write(self, allotments: list[Allotment], asking: Asking) -> list[Allotment]:
         """Writes what should be; gives those that others have changed meanwhile."""
+        overtaken = self._at_home(allotments, lambda store, of_home: self._write_to(store, of_home, asking))
+        return [each for of_home in overtaken for each in of_home]
+
+    def _write_to(self, store: Guard, allotments: list[Allotment], asking: Asking) -> list[Allotment]:
         if any(each.needs_clock(asking) for each in allotments):
-            asking = replace(asking, now=self._store.now())
+            asking = replace(asking, now=store.now())
         proposals = [(each, each.proposal(asking)) for each in allotments]
         changed = [(each, proposal) for each, proposal in proposals if each.differs(proposal)]
         for each, _ in changed:
             each.is_stale = True  # Until the store has answered.
         writes = [write_of(each.limit, proposal.stored) for each, proposal in changed]
-        versions = self._store.write(writes) if writes else []
+        versions = store.write(writes) if writes else []
         concerns_others = False
         for (each, proposal), version in zip(changed, versions, strict=True):
             if version is not None:
@@ -267,5 +323,5 @@ class Allowance:
             if not each.is_stale:
                 each.settled(proposal, asking, self._settings.poll)
         if concerns_others:
-            self._store.wake([TOKENS_TOPIC])
+            store.wake([TOKENS_TOPIC])
         return [each for each, _ in changed if each.is_stale]
