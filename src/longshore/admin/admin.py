@@ -9,7 +9,8 @@ from longshore.admin.foreground import kept_lease, run_and_settle
 from longshore.admin.groups import GroupInfo, shown_group, shown_groups
 from longshore.admin.limiting import Limiting
 from longshore.admin.scheduling import Schedules
-from longshore.contract import HELD, Claim, State, StoredJob
+from longshore.application import Application
+from longshore.contract import HELD, Claim, State, StoredJob, Where
 from longshore.errors import IllegalMove, JobRemoved, UniqueConflict, UnknownTask
 from longshore.jobs import Job
 from longshore.locks import LockInfo, free_lock, shown_locks
@@ -37,13 +38,14 @@ class Admin(Limiting):
             Exception: whatever the task raised.
         """
         job = self._runnable(identity, force=force)
-        with kept_lease(self._app) as lease:
+        side = self._side_of(identity)
+        with kept_lease(side) as lease:
             if job.state is not State.PENDING or job.due > self._store.now():
                 self._make_due(identity)
-            taken = self._store.claim([Claim(id=identity)], holder=lease.holder, limit=1).jobs
+            taken = side.store.claim([Claim(id=identity)], holder=lease.holder, limit=1).jobs
             if not taken:
                 raise IllegalMove(f"job {identity} was not free any more: a worker took it first, or it expired")
-            errors = run_and_settle(self._app, taken[0])
+            errors = run_and_settle(side, taken[0])
         if errors:
             raise errors[-1]
         return Job(self._app, identity).result(timeout=0)
@@ -87,6 +89,14 @@ class Admin(Limiting):
         if job.state in HELD and not force:
             raise IllegalMove(f"job {identity} is {job.state.name.lower()}: only force takes it from its worker")
         return job
+
+    def _side_of(self, identity: str) -> Application:
+        """The application at the store that a job is in."""
+        if len(self._store.driver.parts) == 1:
+            return self._app
+        where = Where(ids=(identity,))
+        there = (side for side in self._app.sides if side.store.select(where, limit=1, body=False).jobs)
+        return next(there, self._app)
 
     def _make_due(self, identity: str) -> None:
         fate: Fate = self.retry(identity)[0]

@@ -18,7 +18,7 @@ from longshore.errors import InvalidValue
 from longshore.guard import Guard
 from longshore.history import Hour, last_hours
 from longshore.holders import KIND as HOLDER
-from longshore.holders import HolderRecord, holder_of
+from longshore.holders import HolderRecord, holder_of, mark_in, worker_of
 from longshore.info import JobInfo, attempt_of, info_of
 from longshore.limits.pauses import paused
 from longshore.locks import shown_locks
@@ -182,8 +182,8 @@ class Reading:
         states = dict.fromkeys(State, 0)
         for (_, state), number in self._store.count(By.QUEUE_STATE).items():
             states[State(state)] += number
-        living = {record.key for record, _ in self._holders()}
-        busy = {str(holder) for (holder,) in self._store.count(By.HOLDER)} & living
+        living = {worker_of(record.key) for record, _ in self._holders()}
+        busy = {worker_of(str(holder)) for (holder,) in self._store.count(By.HOLDER)} & living
         ticking, resting = count_schedules(self._store)
         return Stats(
             **{state.name.lower(): number for state, number in states.items()},
@@ -212,8 +212,19 @@ class Reading:
             held.setdefault(job.holder or "", []).append(_held(job))
         living = {record.key: (record, about) for record, about in self._holders()}
         still = frozenset(each.queue for each in paused(self._store))
-        names = sorted({*living, *held})
-        return tuple(_worker(name, living.get(name), tuple(held.get(name, ())), still) for name in names)
+        leases: dict[str, list[str]] = {}
+        for holder in sorted({*living, *held}):
+            # One that works at several stores has a lease in each.
+            leases.setdefault(worker_of(holder) if mark_in(holder) else holder, []).append(holder)
+        return tuple(
+            _worker(
+                name,
+                max((living[holder] for holder in holders if holder in living), key=_lapses, default=None),
+                tuple(job for holder in holders for job in held.get(holder, ())),
+                still,
+            )
+            for name, holders in sorted(leases.items())
+        )
 
     def unserved(self) -> tuple[Unserved, ...]:
         """Jobs that nobody takes: no living worker serves their queue and knows their task."""
@@ -318,6 +329,10 @@ def _held(job: StoredJob) -> HeldJob:
     return HeldJob(
         id=job.id, task=job.task, queue=job.queue, state=job.state, started=started, cancelling=job.cancel_asked
     )
+
+
+def _lapses(living: tuple[Record, HolderRecord]) -> int:
+    return living[0].expires or 0
 
 
 def _worker(

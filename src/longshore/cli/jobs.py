@@ -174,7 +174,7 @@ def print_fates(fates: list[Fate], *, as_json: bool) -> None:
 
 def _act(
     app: str | None,
-    url: str | None,
+    url: list[str] | None,
     ids: list[str] | None,
     filters: dict[str, Any],
     as_json: bool,

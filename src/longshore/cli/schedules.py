@@ -169,7 +169,7 @@ def _given(**options: Any) -> dict[str, Any]:
 
 
 def _each(
-    app: str | None, url: str | None, names: list[str], became: str, act: Callable[[Schedules, str], bool]
+    app: str | None, url: list[str] | None, names: list[str], became: str, act: Callable[[Schedules, str], bool]
 ) -> None:
     with opened(app, url) as found:
         done = {name: act(found.admin.schedules, name) for name in names}

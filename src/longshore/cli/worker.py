@@ -14,7 +14,8 @@ if TYPE_CHECKING:
     from longshore.worker.settings import WorkerSettings
 
 AppName = Annotated[str, typer.Argument(envvar="LONGSHORE_APP", help="The application, as module:attribute.")]
-Url = Annotated[str | None, typer.Option(envvar="LONGSHORE_URL", help="Another store than the application's own.")]
+_URL = "Another store than the application's own; given more than once, several at once."
+Url = Annotated[list[str] | None, typer.Option("--url", envvar="LONGSHORE_URL", help=_URL)]
 _QUEUES = "Whose jobs to take; repeatable; with a weight as NAME=NUMBER."
 
 
@@ -37,6 +38,7 @@ def worker(
     verbose: Annotated[bool, typer.Option("--verbose", "-v", help="Log what happens.")] = False,
 ) -> None:
     """Runs jobs until it is told to stop by SIGTERM or Ctrl-C."""
+    from longshore.cli.opening import target_of
     from longshore.processes.supervisor import Supervisor
     from longshore.worker.settings import WorkerSettings
 
@@ -56,7 +58,7 @@ def worker(
         release=release,
         drain=drain,
     )
-    supervisor = Supervisor(app, processes=processes, url=url, settings=settings, until_empty=until_empty)
+    supervisor = Supervisor(app, processes=processes, url=target_of(url), settings=settings, until_empty=until_empty)
     _tell(app, settings, processes)
     raise typer.Exit(supervisor.run())
 

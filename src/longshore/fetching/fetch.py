@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import logging
+import random
 import time
 import weakref
 from collections.abc import Callable, Iterable, Iterator
@@ -10,11 +12,12 @@ from typing import Final, Self
 from longshore.application import Application
 from longshore.contract import SECOND, Claim, Listener
 from longshore.durations import Seconds, microseconds
-from longshore.errors import ConfigurationError
+from longshore.errors import ConfigurationError, Unavailable
 from longshore.fetching.hold import Hold
 from longshore.fetching.job import FetchedJob
 from longshore.guard import check_text
 
+_log = logging.getLogger("longshore.fetch")
 _POLL: Final = 5.0
 _MOMENT: Final = 0.05
 """Seconds until a job is asked for again that others are at."""
@@ -55,8 +58,11 @@ class Fetch:
         self._limit = limit
         self._wait = None if wait is None else microseconds(wait, name="wait") / SECOND
         self._monotonic = monotonic
-        self._hold = Hold(app, queues=queues, lease=microseconds(lease, name="lease") / SECOND, monotonic=monotonic)
-        self._dropped = weakref.finalize(self, self._hold.abandon)
+        self._holds = [
+            Hold(side, queues=queues, lease=microseconds(lease, name="lease") / SECOND, monotonic=monotonic)
+            for side in app.sides
+        ]
+        self._dropped = weakref.finalize(self, _abandon, self._holds)
         self._dropped.atexit = False
 
     def __enter__(self) -> Self:
@@ -76,16 +82,16 @@ class Fetch:
         """The next batch; empty if none came in time.
 
         Raises:
-            Unavailable: the store did not answer; what it reserved all the same is handed back.
+            Unavailable: the store did not answer, or none of several; what it reserved all the same is handed back.
         """
         ends = None if self._wait is None else self._monotonic() + self._wait
         listener: Listener | None = None
         try:
             while True:
-                claimed = self._hold.claim(self._claims, self._limit)
-                if claimed.jobs:
-                    return [FetchedJob(self._app, self._hold, job) for job in claimed.jobs]
-                if claimed.next_due == 0:
+                jobs, due = self._claimed()
+                if jobs:
+                    return jobs
+                if due == 0:
                     continue
                 left = _POLL if ends is None else min(_POLL, ends - self._monotonic())
                 if left <= 0:
@@ -93,13 +99,44 @@ class Fetch:
                 if listener is None:
                     listener = self._app.store.listen(self._topics)
                     continue  # What came before it listened wakes nobody.
-                due = _POLL if claimed.next_due is None else claimed.next_due / SECOND
-                listener.wait(min(left, due, _MOMENT if claimed.passed_over else _POLL))
+                listener.wait(min(left, due))
         finally:
             if listener is not None:
                 listener.close()
 
+    def _claimed(self) -> tuple[list[FetchedJob], float]:
+        """Jobs of all stores, which are asked in random order; else seconds until it is worth asking again.
+
+        Raises:
+            Unavailable: none of them answers.
+        """
+        jobs: list[FetchedJob] = []
+        due, failures = _POLL, []
+        for hold in random.sample(self._holds, len(self._holds)):
+            try:
+                claimed = hold.claim(self._claims, self._limit - len(jobs))
+            except Unavailable as error:
+                _log.warning("no jobs are fetched from a store: %s", error)
+                failures.append(error)
+                continue
+            jobs += [FetchedJob(hold.app, hold, job) for job in claimed.jobs]
+            if claimed.next_due is not None:
+                due = min(due, claimed.next_due / SECOND)
+            if claimed.passed_over:
+                due = min(due, _MOMENT)
+            if len(jobs) == self._limit:
+                break
+        if len(failures) == len(self._holds):
+            raise failures[0]
+        return jobs, due
+
     def close(self) -> None:
         """Hands back what is not settled, and ends the lease."""
         self._dropped.detach()
-        self._hold.close()
+        for hold in self._holds:
+            hold.close()
+
+
+def _abandon(holds: list[Hold]) -> None:
+    for hold in holds:
+        hold.abandon()

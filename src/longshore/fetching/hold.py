@@ -45,9 +45,9 @@ class Hold:
         lease: float,
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
+        self.app = app
         self.store = app.store
         self._monotonic = monotonic
-        self._app = app
         self._heartbeat = lease / 4
         self._lease = Lease(lease, queues=queues, tasks=lambda: app.tasks, monotonic=monotonic)
         self._claiming = threading.Lock()
@@ -207,7 +207,7 @@ class Hold:
                 word = self._next_word(beat)
                 if word is _Ending.STOP:
                     return
-                store = store or self._app.another_store()
+                store = store or self.app.another_store()
                 if word is _Ending.LEAVE:
                     self._let_go(store)
                     return

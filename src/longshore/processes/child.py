@@ -38,7 +38,7 @@ class Orders(Struct, frozen=True):
     settings: WorkerSettings
     report: int
     path: tuple[str, ...] = ()
-    url: str | None = None
+    url: str | list[str] | None = None
     until_empty: bool = False
 
 

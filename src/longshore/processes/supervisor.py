@@ -96,7 +96,7 @@ class Supervisor:
 
     Args:
         app: ``module:attribute``.
-        url: another store than the application's own.
+        url: another store than the application's own, or several.
         until_empty: the workers end when no job is due.
     """
 
@@ -105,7 +105,7 @@ class Supervisor:
         app: str,
         *,
         processes: int = 2,
-        url: str | None = None,
+        url: str | list[str] | None = None,
         settings: WorkerSettings | None = None,
         until_empty: bool = False,
     ) -> None:
