@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from longshore.cli.opening import target_of
+
 if TYPE_CHECKING:
     from longshore.app import Longshore
     from longshore.worker.settings import WorkerSettings
@@ -38,7 +40,6 @@ def worker(
     verbose: Annotated[bool, typer.Option("--verbose", "-v", help="Log what happens.")] = False,
 ) -> None:
     """Runs jobs until it is told to stop by SIGTERM or Ctrl-C."""
-    from longshore.cli.opening import target_of
     from longshore.processes.supervisor import Supervisor
     from longshore.worker.settings import WorkerSettings
 
