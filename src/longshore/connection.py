@@ -93,9 +93,10 @@ class Connection:
         store = self.store
         pid = os.getpid()
         if len(store.driver.parts) > 1 and pid not in self._parts:
-            guarded = partial(Guard, max_payload=self._max_payload, whole=store)
+            guarded = partial(Guard, max_payload=self._max_payload)
+            at_once = partial(guarded, patience=0.0, whole=Guard(store.driver, patience=0.0))
             self._parts[pid] = [
-                PartConnection(guarded(part, patience=self._patience), partial(guarded, patience=0.0))
+                PartConnection(guarded(part, patience=self._patience, whole=store), at_once)
                 for part in store.driver.parts
             ]
         return self._parts.get(pid, ())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterable, Sequence
 from typing import Final
 
@@ -10,10 +11,11 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from longshore.contract import SECOND, UNENDED, NewJob, State, Where, Write
-from longshore.errors import IdConflict
+from longshore.errors import IdConflict, StoreError
 from longshore.guard import Guard
 from longshore.motion import in_motion
 
+_log = logging.getLogger("longshore.worker")
 SEALED: Final = "group"
 CALLED: Final = "group called"
 """The kinds of the records of groups that wait for their last member, and of those that have called back."""
@@ -47,10 +49,24 @@ def seal(store: Guard, group: str, callback: NewJob) -> None:
 def complete(store: Guard, groups: Sequence[str]) -> list[NewJob]:
     """Inserts the callbacks of those of these groups that are sealed and have no member left; gives what was inserted.
 
-    The seals are read before the members: who is added after the sealing is not waited for.
+    The seals are read before the members: who is added after the sealing is not waited for. Of several stores each may
+    have members; one that does not answer may too, so what is asked for one of them is left to upkeep then.
     """
+    try:
+        return _complete(store, groups)
+    except StoreError as error:
+        if store.whole is store:
+            raise
+        _log.warning("groups call back later: %s", error)
+        return []
+
+
+def _complete(part: Guard, groups: Sequence[str]) -> list[NewJob]:
+    store = part.whole
     seals = {record.key: record for record in store.read(SEALED, groups)}
-    ended = _without_members(store, list(seals))
+    ended = list(seals)
+    for each in (part, store) if part is not store else (store,):  # Most have all their members where one has ended.
+        ended = _without_members(each, ended)
     if not ended or in_motion(store):
         return []  # Members may be in another store, or on their way.
     callbacks = [msgspec.json.decode(seals[group].value, type=_Seal).callback for group in ended]
