@@ -106,7 +106,7 @@ class QueueOrder:
         return [Claim(cell.queues, tasks, min_priority=min_priority)]
 
     def _cells(self, wanted: int, tasks: frozenset[str], tight: Rooms) -> list[Cell]:
-        loose_tasks = tasks - tight.tasks.keys()
+        loose_tasks = tasks.difference(tight.tasks)  # A frozenset still: drivers may look claims up.
         loose_queues = tuple(queue for queue in self._queues if queue not in tight.queues)
         open_queues = [queue for queue, room in tight.queues.items() if room > 0]
         cells = self._in_order(wanted, loose_tasks, loose_queues, open_queues) if loose_tasks else []
