@@ -356,6 +356,7 @@ class Courier(Told):
         # Upkeep may have released, before this looked, what the last claim could not see: who is to end when nothing is
         # due looks once more.
         if self._course.until_empty or not follower.queues.isdisjoint(self._settings.queues):
+            self._team.muster.stirred()  # Callbacks of groups may be in other stores.
             self.claiming.again()
         follower.queues.clear()
 
