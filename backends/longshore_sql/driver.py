@@ -96,6 +96,10 @@ class SQLDriver(Driver):
     def _read(self) -> AbstractContextManager[Step]:
         """A step that only reads, and sees the store as it is at one moment."""
 
+    def _read_once(self) -> AbstractContextManager[Step]:
+        """The same for what one statement reads."""
+        return self._read()
+
     def _glanced(self, look: Callable[[Cursor], T]) -> T:
         """What a look of one statement sees of what is committed, whatever the versions and the time."""
         with self._read() as step:
@@ -205,7 +209,8 @@ class SQLDriver(Driver):
         each: int | None = None,
         body: bool = True,
     ) -> Page:
-        with self._read() as step:
+        reads_once = each is None and not body
+        with self._read_once() if reads_once else self._read() as step:
             return self._reading.select(step, where, order, limit, after, each, body)
 
     def count(self, by: By, where: Where = EVERY) -> dict[tuple[Any, ...], int]:
@@ -225,7 +230,7 @@ class SQLDriver(Driver):
         limit: int = 1_000,
         after: str | None = None,
     ) -> list[Record]:
-        with self._read() as step:
+        with self._read_once() as step:
             return self._records.read(step, kind, keys, prefix, limit, after)
 
     def write(self, writes: Sequence[Write], *, tx: Any = None) -> list[int | None]:

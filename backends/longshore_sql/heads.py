@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from typing import Any, Final, NamedTuple
+from typing import Any, NamedTuple
 
 from sqlalchemy import ColumnElement, Select, Subquery, Update, case, exists, func, null, select, union_all
 
@@ -12,8 +12,6 @@ from longshore_sql.dialect import Dialect
 from longshore_sql.rows import COLUMNS
 from longshore_sql.schema import Lane, Schema, constant
 from longshore_sql.statements import Row, Statement, Step, given
-
-_NOT_READ: Final = frozenset({"result", "result_codec"})
 
 
 class Look:
@@ -193,7 +191,7 @@ class Heads:
             "holder": given("holder", job.c.holder.type),
             "started": given("now", job.c.started.type),
             "unique_slot": case((job.c.unique_scope == given("freed"), null()), else_=job.c.unique_slot),
-        } | {name: null() for name in _NOT_READ}
+        }
         return [*(changed.get(name, job.c[name]) for name in COLUMNS), self._schema.row]
 
     def _head(self, look: Look) -> Subquery:

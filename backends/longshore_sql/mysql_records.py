@@ -72,8 +72,7 @@ class WeighedRecords(Records):
 
     def _stores(self, step: Step, stored: dict[_Name, _Stored], rows: list[dict[str, Any]]) -> bool:
         """Whether nobody else wrote a new one meanwhile; else nothing is written."""
-        # What is erased and was not there leaves nothing behind.
-        new = [row for row in rows if (row["kind"], row["key"]) not in stored and row["expires"] != step.now]
+        new = [row for row in rows if (row["kind"], row["key"]) not in stored]
         if new and not self._inserts(step, new):
             return False
         if old := [row for row in rows if (row["kind"], row["key"]) in stored]:

@@ -23,7 +23,7 @@ from longshore_sql.mysql_sources import cursor_of
 
 Connection = Any
 
-SLEEP: Final = 2
+SLEEP: Final = 4
 """Seconds of one sleep in the server: as late as that comes what nobody could interrupt it for."""
 _APART: Final = 0.005
 """Seconds between two rounds of ringing: what comes meanwhile goes with the later one."""

@@ -49,7 +49,7 @@ WAYS = {
     "ended": {"stated (state, ended)"},
     "releasing": {"releasing (releases)", "PRIMARY (job)"},
     "records": {"PRIMARY (kind, key)"},
-    "prefix": {"PRIMARY (kind, key)"},
+    "prefix": {"PRIMARY (name)", "PRIMARY (kind, key)"},
     "insert": {"id (id)"},
 }
 """By which index, and how many of its columns, rows are found in a full store."""

@@ -24,7 +24,7 @@ from longshore.contract import (
 from longshore.memory import MemoryDriver
 from longshore.testing.clock import ManualClock
 from longshore.testing.model.drafts import KINDS, ChangeDraft, WriteDraft
-from longshore.testing.model.resolve import Run, meant, placed, resolved
+from longshore.testing.model.resolve import Run, may_say_either, meant, placed, resolved
 from longshore.testing.model.story import Search, shown
 from longshore.testing.model.versions import Versions
 from longshore.testing.samples import walk
@@ -120,6 +120,8 @@ class Pair:
     def update(self, drafts: Sequence[ChangeDraft]) -> None:
         """Changes."""
         given = self._resolved(drafts)
+        if not given:
+            return
         with self._told("update", given):
             self._agree(lambda driver: driver.update(given))
 
@@ -127,10 +129,11 @@ class Pair:
         jobs = {job.id: job for job in self._memory.select(Where()).jobs}
         now = self._clock()
         named = {meant(draft, jobs): draft for draft in drafts}
-        return [
+        given = [
             resolved(replace(draft, id=identity), jobs.get(identity), self._runs.get(identity, []), now)
             for identity, draft in named.items()
         ]
+        return [change for change in given if not may_say_either(change, jobs)]
 
     def exchange(self, drafts: Sequence[ChangeDraft], claims: Sequence[Claim], holder: str, limit: int) -> None:
         """Changes that release nothing that a claim could take, and claims."""

@@ -7,7 +7,7 @@ from typing import Any
 
 from msgspec.structs import replace
 
-from longshore.contract import ENDED, HELD, Change, Instant, NewJob, StoredJob
+from longshore.contract import ENDED, HELD, Change, Instant, NewJob, State, StoredJob
 from longshore.testing.model.drafts import IDS, ChangeDraft
 
 Run = tuple[int, str]
@@ -75,3 +75,12 @@ def sensible(draft: ChangeDraft, job: StoredJob | None, now: Instant) -> Any:
     if "turn" in values and (job is None or job.key is None or job.state in ENDED):
         del values["turn"]
     return values
+
+
+def may_say_either(change: Change, jobs: Mapping[str, StoredJob]) -> bool:
+    """Whether it repeats an end for which somebody waits only since: an answer may look again whom it releases."""
+    job = jobs.get(change.id)
+    if job is None or change.to not in ENDED or job.state not in ENDED or job.releases:
+        return False
+    waiting = (one for one in jobs.values() if one.state is State.WAITING)
+    return any(job.id in one.parents or (job.key is not None and one.key == job.key) for one in waiting)
