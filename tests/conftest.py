@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
@@ -58,6 +59,9 @@ def pytest_configure(config: pytest.Config) -> None:
     # The machines that run tests are busy, so no deadline; in CI the same examples each time.
     hypothesis.settings.register_profile("longshore", deadline=None, derandomize=in_ci(), print_blob=True)
     hypothesis.settings.load_profile("longshore")
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        # What a shell runs in the background ignores Ctrl-C, and so would every process of a test that presses it.
+        signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:

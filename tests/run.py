@@ -22,7 +22,9 @@ from contextlib import contextmanager
 from pathlib import Path
 
 REPOSITORY = Path(__file__).parent.parent
-PYTEST = [sys.executable, "-m", "pytest", "--durations=10", "--reruns=1", "-rR"]
+BACKLOG = 5_000
+"""Jobs of each kind in the kit's test of costs: a statement that walks through them shows as well as with more."""
+PYTEST = [sys.executable, "-m", "pytest", "--durations=10", "--reruns=1", "-rR", f"--longshore-backlog={BACKLOG}"]
 SIDE_BY_SIDE = ["-m", "not timed", "--numprocesses=4", "--dist=loadfile"]
 ON_SERVERS = ["-m", "every_engine and not timed", *SIDE_BY_SIDE[2:]]
 BY_THE_CLOCK = ["-m", "timed", "--numprocesses=2", "--dist=loadfile"]

@@ -43,7 +43,7 @@ def test_programs_are_told_in_json() -> None:
     proof = prove("memory://", "--json", "--layer", "wakeups")
     assert proof.returncode == 0, proof.stdout + proof.stderr
     told = json.loads(proof.stdout)
-    assert told["promised"] == ["WAKEUPS"]
+    assert told["promised"] == ["WAKEUPS", "ONE_PLACE"]
     assert told["outcomes"]["passed"] == len([test for test in told["tests"] if test["outcome"] == "passed"]) > 5
     assert {test["layer"] for test in told["tests"]} == {"wakeups"}
     skipped = [test for test in told["tests"] if test["outcome"] == "skipped"]

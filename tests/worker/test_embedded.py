@@ -158,8 +158,8 @@ def test_a_second_ctrl_c_hands_back_what_a_script_s_worker_runs(shared: Longshor
         job = call(shared, "stay", words, "a")
         words.hear()
         process.send_signal(signal.SIGINT)
-        while not words.somebody_speaks(within=0.2):
-            process.send_signal(signal.SIGINT)  # Two that come at once are one signal.
+        # Two that come at once are one signal.
+        words.await_speaking(again=lambda: process.send_signal(signal.SIGINT))
         assert words.hear()[0] == "interrupted"
         process.communicate(timeout=PATIENCE)
     assert handed_back(shared, job)

@@ -83,8 +83,8 @@ def test_a_second_ctrl_c_stops_now(shared: Longshore, words: Words) -> None:
         job = call(shared, "stay", words, "a")
         words.hear()
         terminal.press(CTRL_C)
-        while not words.somebody_speaks(within=0.2):
-            terminal.press(CTRL_C)  # Two that come at once are one signal.
+        # Two that come at once are one signal.
+        words.await_speaking(again=lambda: terminal.press(CTRL_C))
         assert words.hear()[0] == "interrupted"
         assert terminal.process.wait(PATIENCE) == 0
     assert handed_back(shared, job)

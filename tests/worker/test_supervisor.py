@@ -77,8 +77,8 @@ def test_a_second_signal_stops_now_and_hands_back(shared: Longshore, words: Word
         job = shared.job(call(shared, "stay", words, "a"))
         words.hear()
         process.send_signal(signal.SIGTERM)
-        while not words.somebody_speaks(within=0.2):
-            process.send_signal(signal.SIGTERM)  # Two of a kind may be merged on their way.
+        # Two of a kind may be merged on their way.
+        words.await_speaking(again=lambda: process.send_signal(signal.SIGTERM))
         assert words.hear()[0] == "interrupted"
         assert process.wait(PATIENCE) == 0, process.communicate()[1]
     info = job.info()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import select
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 from worker.gate import PATIENCE
@@ -34,6 +35,13 @@ class Words:
         """Whether there is something to hear within so many seconds."""
         ready, _, _ = select.select([self._pipe], [], [], 0 if self._unread else within)
         return bool(ready or self._unread)
+
+    def await_speaking(self, again: Callable[[], object]) -> None:
+        """Waits until there is something to hear, and does ``again`` what brings it about while there is not."""
+        ends = time.monotonic() + PATIENCE
+        while not self.somebody_speaks(within=0.2):
+            assert time.monotonic() < ends, f"expected a process to say something within {PATIENCE:g} s"
+            again()
 
     def hear_about(self, about: str) -> list[str]:
         """The next line that begins with this word, the others passed over."""
