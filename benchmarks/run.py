@@ -31,7 +31,7 @@ class Effort:
 
 
 THOROUGH = Effort(
-    rounds=5,
+    rounds=3,
     share=0.6,
     warm_up=1_000,
     backlog=1_000_000,

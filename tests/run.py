@@ -27,7 +27,7 @@ BACKLOG = 5_000
 PYTEST = [sys.executable, "-m", "pytest", "--durations=10", "--reruns=1", "-rR", f"--longshore-backlog={BACKLOG}"]
 SIDE_BY_SIDE = ["-m", "not timed", "--numprocesses=4", "--dist=loadfile"]
 ON_SERVERS = ["-m", "every_engine and not timed", *SIDE_BY_SIDE[2:]]
-BY_THE_CLOCK = ["-m", "timed", "--numprocesses=2", "--dist=loadfile"]
+BY_THE_CLOCK = ["-m", "timed", "--numprocesses=3", "--dist=loadfile"]
 SERVERS = {"LONGSHORE_TEST_STORES": "postgres,redis"}
 GOOD, BAD, NOTHING_COLLECTED = 0, 1, 5
 MEMORY = Path("/dev/shm")

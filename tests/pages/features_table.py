@@ -20,6 +20,8 @@ MEANINGS = {
     Features.ONE_PLACE: "one exact order of all jobs",
 }
 
+SHOWN = {"multi": "a list of URLs, or `multi:URL URL`"}
+
 
 def page() -> str:
     """README.md with the table as it should be."""
@@ -49,4 +51,9 @@ def row(kind: type[Driver], schemes: list[str]) -> list[str]:
     limits: Limits = kind.limits
     promised = ["yes" if feature in kind.features else "" for feature in MEANINGS]
     largest = f"{limits.payload / 1024**2:,.0f} MiB"
-    return [", ".join(f"`{scheme}://`" for scheme in schemes), *promised, largest, f"{limits.batch:,}"]
+    return [
+        ", ".join(SHOWN.get(scheme, f"`{scheme}://`") for scheme in schemes),
+        *promised,
+        largest,
+        f"{limits.batch:,}",
+    ]
