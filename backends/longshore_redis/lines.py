@@ -81,7 +81,10 @@ class Lines:
         if self._process != os.getpid():  # A child must not use its parent's.
             self._free, self._process = [], os.getpid()
         while self._free:
-            line = self._free.pop()
+            try:
+                line = self._free.pop()
+            except IndexError:
+                break  # Another thread was faster.
             if self._is_sound(line):
                 return line
             self._let_go(line)

@@ -200,18 +200,9 @@ class MySQLDriver(SQLDriver):
     def _read(self) -> AbstractContextManager[Step]:
         return self._transaction(_READING)
 
-    @contextmanager
-    def _read_once(self) -> Iterator[Step]:
-        if not self._source.is_ours:
-            with self._read() as step:
-                yield step
-            return
+    def _read_once(self) -> AbstractContextManager[Step]:
         # Ours commit each statement by themselves. Half of what an idle worker asks would be to begin and to commit.
-        with self._translated, self._source.lent() as connection:
-            cursor = cursor_of(connection)
-            step = self._begun(cursor, ())
-            with self._examined.counting(cursor):
-                yield step
+        return self._transaction(() if self._source.is_ours else _READING)
 
     @contextmanager
     def _transaction(self, begin: Sequence[str]) -> Iterator[Step]:
@@ -220,7 +211,8 @@ class MySQLDriver(SQLDriver):
             step = self._begun(cursor, begin)
             with self._examined.counting(cursor):
                 yield step
-            cursor.execute("COMMIT")
+            if begin:
+                cursor.execute("COMMIT")
 
     def _begun(self, cursor: Any, begin: Sequence[str]) -> Step:
         texts = [*begin, self._opening]

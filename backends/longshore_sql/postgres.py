@@ -47,6 +47,7 @@ from longshore_sql.postgres_sources import (
     Lent,
     Source,
     driver_connection,
+    is_at_rest,
     is_through_a_pooler,
     joined,
     settings,
@@ -270,7 +271,7 @@ class PostgresDriver(SQLDriver):
             yield
             cursor.execute("COMMIT")
         finally:
-            if cursor.connection.pgconn.transaction_status in _INSIDE:
+            if cursor.connection.pgconn.transaction_status in _INSIDE and is_at_rest(cursor):
                 cursor.execute("ROLLBACK")
 
     @contextmanager

@@ -14,7 +14,7 @@ from typing import Any, Final, NoReturn
 
 import psycopg
 from psycopg.adapt import Transformer
-from psycopg.pq import DiagnosticField, ExecStatus
+from psycopg.pq import DiagnosticField, ExecStatus, PipelineStatus, TransactionStatus
 from psycopg.pq.abc import PGresult
 
 from longshore_sql.statements import Posting, Row
@@ -48,6 +48,13 @@ class PreparedCursor(Posting):
         if self._result is None:
             return self._counted
         return self._result.command_tuples or 0
+
+    @property
+    def is_at_rest(self) -> bool:
+        """Whether nothing is left to be sent or answered; else, as after an interrupt, the connection is given up."""
+        server = self._server
+        is_waiting = server.transaction_status == TransactionStatus.ACTIVE
+        return not self._posted and not is_waiting and server.pipeline_status == PipelineStatus.OFF
 
     def post(self, text: str, values: Sequence[Any] = (), /) -> None:
         """Sends a statement together with the next that is executed; its answer is not kept."""

@@ -11,7 +11,6 @@ from typing import Any, Final, NamedTuple
 
 import psycopg
 import sqlalchemy
-from psycopg.pq import TransactionStatus
 from psycopg.rows import tuple_row
 from sqlalchemy.pool import PoolProxiedConnection, QueuePool
 
@@ -23,6 +22,7 @@ from longshore_sql.postgres_sources import (
     Lent,
     Source,
     checked,
+    is_at_rest,
     is_through_a_pooler,
     opened,
     settings,
@@ -68,7 +68,7 @@ class PoolSource(Source):
         try:
             yield line.cursor
         except BaseException as error:
-            if isinstance(error, _BROKEN) or _status(line) is TransactionStatus.ACTIVE:
+            if isinstance(error, _BROKEN) or not is_at_rest(line.cursor):
                 line.pooled.invalidate(error)
             raise
         finally:
@@ -141,7 +141,3 @@ class PoolSource(Source):
             timeout=options.pool_timeout, recycle=int(options.pool_recycle) or -1, reset_on_return=None,
         )  # fmt: skip
         self._engine = sqlalchemy.create_engine("postgresql+psycopg://", pool=self._pool)
-
-
-def _status(line: _Line) -> TransactionStatus:
-    return TransactionStatus(line.cursor.connection.pgconn.transaction_status)

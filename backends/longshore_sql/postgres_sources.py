@@ -37,6 +37,13 @@ _SETTINGS: Final = {
 }
 
 
+def is_at_rest(cursor: Lent) -> bool:
+    """Whether its connection may be used by the next: nothing is left to be sent or answered."""
+    if isinstance(cursor, PreparedCursor):
+        return cursor.is_at_rest
+    return bool(cursor.connection.pgconn.transaction_status != TransactionStatus.ACTIVE)
+
+
 class Source(ABC):
     """Lends a connection for each step; only the thread that it is lent to uses it."""
 

@@ -8,6 +8,7 @@ from typing import Any
 import psycopg
 import pytest
 
+from longshore.contract import EVERY, NewJob
 from longshore_sql import postgres_cursor
 from longshore_sql.postgres_cursor import PreparedCursor
 
@@ -113,6 +114,42 @@ def test_a_handler_of_a_signal_ends_the_wait_and_the_connection_is_given_up(
         interrupted(lambda: cursor.execute("SELECT pg_sleep(60)"))
     assert cursor.connection.closed
     assert store.now() > 0
+
+
+def test_what_was_posted_is_never_sent_for_somebody_else(
+    connect: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Who is interrupted before anything was sent leaves no BEGIN behind, in which the next job would be lost."""
+    store = connect()
+    store.migrate()
+    with monkeypatch.context() as patched:
+        patched.setattr(PreparedCursor, "execute", interrupt)
+        with pytest.raises(KeyboardInterrupt):
+            store.read("kind")
+    store.insert([NewJob("a", "q", "t", b"")])
+    assert [job.id for job in connect().select(EVERY).jobs] == ["a"]
+
+
+def test_who_is_interrupted_within_a_pipeline_leaves_it_to_nobody(
+    connect: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store = connect()
+    store.migrate()
+
+    def then_interrupted(cursor: PreparedCursor, sent: Any, *, send: Any = PreparedCursor._sent_together) -> Any:
+        send(cursor, sent)
+        cursor._server.enter_pipeline_mode()
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patched:
+        patched.setattr(PreparedCursor, "_sent_together", then_interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            store.read("kind")
+    assert store.read("kind") == []
+
+
+def interrupt(*_: Any) -> None:
+    raise KeyboardInterrupt
 
 
 @pytest.fixture

@@ -87,3 +87,12 @@ def test_threads_that_call_at_the_same_time_have_connections_of_their_own(
         client.rpush(namespace, "b")
         waiting.join(PATIENCE)
     assert answers == [[namespace.encode(), b"b"]]
+
+
+def test_a_line_that_another_thread_was_faster_to_take_is_not_waited_for(lines: Lines) -> None:
+    class TakenMeanwhile(list[Any]):
+        def __bool__(self) -> bool:
+            return True
+
+    lines._free = TakenMeanwhile()
+    assert lines.call("ECHO", "a") == b"a"

@@ -85,6 +85,11 @@ class RecordPromises(StoreFixtures):
         assert all(early < late for early, late in pairwise(versions)), "a version came twice"
         assert versions[0] > 0
 
+    def test_an_erasure_of_what_is_not_there_counts_as_well(self, store: Driver) -> None:
+        """So does an erasure that found no record, also in the same microsecond."""
+        versions = [write_any(store, None), write_any(store, None), write_any(store, b"1")]
+        assert all(early < late for early, late in pairwise(versions)), "a version came twice"
+
     def test_a_record_is_gone_when_its_time_is_over(self, store: Driver, clock: ManualClock) -> None:
         """A record is read until its lifetime is over, and from that microsecond on it is not there."""
         version = write_any(store, b"1", lifetime=2 * SECOND)
