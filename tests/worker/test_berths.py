@@ -94,8 +94,8 @@ class AnyUse(RuleBasedStateMachine):
     @rule(store=stores)
     def end(self, store: Store) -> None:
         if store.here:
-            self.berths.took("any", 0.0)
-            self.berths.ends(store.berth, store.here.pop())
+            self.berths.took([("any", 0.0)])
+            self.berths.ends(store.berth, [store.here.pop()])
 
     @rule()
     def pass_time(self) -> None:
@@ -156,7 +156,7 @@ def fill(berths: Berths, store: Store, number: int | None = None) -> int:
 
 
 def end(berths: Berths, store: Store) -> None:
-    berths.ends(store.berth, store.here.pop())
+    berths.ends(store.berth, [store.here.pop()])
 
 
 def test_who_is_alone_gets_all(clock: Hand) -> None:

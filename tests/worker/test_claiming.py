@@ -118,7 +118,7 @@ def test_when_every_task_has_what_it_may_there_is_room_for_nothing(app: FaultyAp
     for run in runs:
         assert asked.begins(run)
     assert (len(jobs), asked.wanted()) == (2, 0)
-    asked.ends(runs[0])
+    asked.ends(runs[:1])
     assert asked.wanted() == 4
 
 
@@ -150,9 +150,9 @@ def test_slow_and_unknown_tasks_are_not_taken_ahead() -> None:
     berths = Berths(WorkerSettings(slots=2, prefetch=0.1), Term(WorkerSettings()))
     asked = Claiming(WorkerSettings(), lambda: TASKS, berths)
     assert asked.wanted() == 2
-    berths.took("mail", 0.001)
+    berths.took([("mail", 0.001)])
     assert asked.wanted() == 2 + 200
-    berths.took("work", 0.5)
+    berths.took([("work", 0.5)])
     assert asked.is_quick("mail")
     assert not asked.is_quick("work")
     assert not asked.is_quick("unknown")

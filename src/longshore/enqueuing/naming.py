@@ -31,12 +31,13 @@ class Naming:
         self._make_id = make_id
         self.ids = [call.options.id or "" for call in calls]
         self._movable: set[str] = set()
+        self._is_bound = any(call.options.bonds is not None for call in calls)
         self._name(range(len(calls)))
 
     def part(self, start: int, stop: int) -> Naming:
         """The same for some of the calls, with the ids they have."""
         part = Naming(self._store, (), self._make_id, self.given[start:stop])
-        part.calls, part.ids = self.calls[start:stop], self.ids[start:stop]
+        part.calls, part.ids, part._is_bound = self.calls[start:stop], self.ids[start:stop], self._is_bound
         part._movable = self._movable.intersection(part.ids)
         return part
 
@@ -53,18 +54,28 @@ class Naming:
         return bool(moving)
 
     def _name(self, places: Sequence[int]) -> None:
+        if self._is_bound:
+            self._name_families(places)
+            return
+        for place in places:
+            if not self.ids[place]:
+                slot = self.calls[place].slot
+                self._give(place, [slot.key] if slot else ())
+
+    def _name_families(self, places: Sequence[int]) -> None:
         for family in self._families(places):
             beside = self._names_of(family)
             for place in family:
                 if not self.ids[place]:
-                    self.ids[place] = name = self._store.name(self._make_id(), beside=beside)
-                    self._movable.add(name)
-                    beside = beside or [name]
+                    self._give(place, beside)
+                    beside = beside or [self.ids[place]]
+
+    def _give(self, place: int, beside: Sequence[str]) -> None:
+        self.ids[place] = name = self._store.name(self._make_id(), beside=beside)
+        self._movable.add(name)
 
     def _families(self, places: Sequence[int]) -> Iterable[Sequence[int]]:
         """The places of calls that wait for each other, together."""
-        if not any(self.calls[place].options.bonds for place in places):
-            return ((place,) for place in places)
         head = list(range(len(self.calls)))
         for place, parent in self._ties():
             mine, other = _head_of(head, place), _head_of(head, parent)

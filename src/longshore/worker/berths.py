@@ -283,24 +283,28 @@ class Berths:
             self._runs[run] = None
             return True
 
-    def ends(self, berth: Berth, run: Run) -> None:
-        """A job is not here any more."""
+    def ends(self, berth: Berth, runs: Iterable[Run]) -> None:
+        """Jobs are not here any more."""
         with self._lock:
-            if run not in self._runs:
-                return
-            del self._runs[run]
-            task = run.job.task
-            self._by_task[task] -= 1
-            berth.of_slots.here -= 1
-            if task in berth.of_tasks:
-                berth.of_tasks[task].here -= 1
+            for run in runs:
+                if run in self._runs:
+                    self._forget(berth, run)
             self._offer()
 
-    def took(self, task: str, seconds: float) -> None:
-        """A run has ended that took so long."""
+    def took(self, ended: Iterable[tuple[str, float]]) -> None:
+        """Runs of these tasks have ended that took so many seconds."""
         with self._lock:
-            self._term.ran()
-            self.pace.took(task, seconds)
+            for task, seconds in ended:
+                self._term.ran()
+                self.pace.took(task, seconds)
+
+    def _forget(self, berth: Berth, run: Run) -> None:
+        del self._runs[run]
+        task = run.job.task
+        self._by_task[task] -= 1
+        berth.of_slots.here -= 1
+        if task in berth.of_tasks:
+            berth.of_tasks[task].here -= 1
 
     def _size(self) -> int:
         slow = sum(number for task, number in self._by_task.items() if number and not self.is_quick(task))

@@ -149,9 +149,9 @@ class Claiming:
         """A job is here that was claimed. False: others have taken its place meanwhile, and it must be handed back."""
         return self._berths.begins(self._berth, run)
 
-    def ends(self, run: Run) -> None:
-        """It is not any more."""
-        self._berths.ends(self._berth, run)
+    def ends(self, runs: Iterable[Run]) -> None:
+        """Jobs are not here any more."""
+        self._berths.ends(self._berth, runs)
 
     def is_urgent(self, job: StoredJob) -> bool:
         """Whether it may run in a spare slot."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from typing import Final
 
@@ -160,8 +160,7 @@ class Courier(Told):
         """Others may run these jobs now: interrupt them here, and settle nothing."""
         if self._ledger.known:
             _log.warning("the lease of %s is over: %d runs are void", self._lease.holder, len(self._ledger.known))
-        for run in self._not_begun():
-            self._left(run)
+        self._left(self._not_begun())
         for run in self._ledger.known.values():
             run.interrupt(Interrupted)
         self._ledger.forget_all()
@@ -201,23 +200,26 @@ class Courier(Told):
             self.claiming.again()
 
     def _collect(self) -> None:
-        while self._outcomes:
-            run, change, seconds = self._outcomes.popleft()
-            self._team.muster.stirred()
-            self._team.berths.took(run.job.task, seconds)
-            self._left(run)
+        if not self._outcomes:
+            return
+        outcomes = [self._outcomes.popleft() for _ in range(len(self._outcomes))]
+        self._team.muster.stirred()
+        self._team.berths.took([(run.job.task, seconds) for run, _, seconds in outcomes])
+        self._left([run for run, _, _ in outcomes])
+        for run, change, _ in outcomes:
             if self._ledger.holds(run):
                 self._ledger.undelivered[run.job.id] = change or self._side.without_outcome(run)
-            # Only after a run: one whose process begins with more than it may have still does some work.
-            if (reason := self._team.term.reason_to_retire()) is not None:
-                self._retire(reason)
+        # Only after a run: one whose process begins with more than it may have still does some work.
+        if (reason := self._team.term.reason_to_retire()) is not None:
+            self._retire(reason)
 
-    def _left(self, run: Run) -> None:
-        """A run is over, or was taken back before it began."""
-        self.claiming.ends(run)
-        self.allowance.ends(run)
-        self._deadlines.remove(run)
-        self._suspects.ends(run)
+    def _left(self, runs: Sequence[Run]) -> None:
+        """Runs are over, or were taken back before they began."""
+        self.claiming.ends(runs)
+        self.allowance.ends(runs)
+        for run in runs:
+            self._deadlines.remove(run)
+            self._suspects.ends(run)
 
     def _retire(self, reason: str) -> None:
         """Takes nothing more, hands back what has not begun, and ends when the rest has, whenever that is."""
@@ -252,8 +254,8 @@ class Courier(Told):
         return self._team.slots.take_back(lambda run: run.side is self._side and choose(run))
 
     def _release(self, runs: list[Run]) -> None:
+        self._left(runs)
         for run in runs:
-            self._left(run)
             if self._ledger.holds(run):
                 self._ledger.undelivered[run.job.id] = move(RELEASE, run.job)
 

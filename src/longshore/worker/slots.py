@@ -23,6 +23,7 @@ class SlotThread(threading.Thread):
         self._following = following
         self._guard = threading.Lock()
         self._current: Run | None = None
+        self._is_interrupted = False
 
     def run(self) -> None:
         """Takes runs until it is given None."""
@@ -34,6 +35,7 @@ class SlotThread(threading.Thread):
         """Raises ``reason`` inside the run, if it is still on."""
         with self._guard:
             if self._current is run and self.ident is not None:
+                self._is_interrupted = True
                 ctypes.pythonapi.PyThreadState_SetAsyncExc(ctypes.c_ulong(self.ident), ctypes.py_object(reason))
 
     def _perform_interruptibly(self, run: Run) -> Change | None:
@@ -56,9 +58,10 @@ class SlotThread(threading.Thread):
 
     def _task_has_ended(self) -> None:
         with self._guard:
-            if self._current is not None and self.ident is not None:
-                self._current = None
-                # One that has not arrived by now never does.
+            self._current = None
+            if self._is_interrupted and self.ident is not None:
+                self._is_interrupted = False
+                # What has not arrived by now never does.
                 ctypes.pythonapi.PyThreadState_SetAsyncExc(ctypes.c_ulong(self.ident), None)
 
 

@@ -118,11 +118,12 @@ class Allowance:
             for allotment in self._of(run):
                 allotment.begins(run, self._monotonic())
 
-    def ends(self, run: Run) -> None:
-        """It is not any more."""
+    def ends(self, runs: Iterable[Run]) -> None:
+        """Jobs are not here any more."""
         if self.is_limited:
-            for allotment in self._of(run):
-                allotment.ends(run, self._monotonic())
+            for run in runs:
+                for allotment in self._of(run):
+                    allotment.ends(run, self._monotonic())
 
     def answered(self, *, is_full: bool) -> None:
         """A claim was answered, and what it brought is here; it could have brought more unless it is full."""
