@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from itertools import chain
 
-from longshore.contract import Inserted, NewJob, StoredJob
+from longshore.contract import Inserted, Insertion, NewJob, StoredJob
 from longshore.errors import StoreError, StoreFull, Unavailable
 from longshore_multi.homes import Homes
 from longshore_multi.part import Part
@@ -14,16 +14,22 @@ Job = NewJob | StoredJob
 
 
 def insert(parts: Mapping[str, Part], homes: Homes, jobs: Sequence[Job]) -> list[Inserted]:
-    """Stores each job in its home, and answers each.
+    """Stores each job in its home, and answers each: a restored one that would hold a unique key away from the home of
+    that key, HELD.
 
     Raises:
         InvalidValue: the names of one have not one home; nothing was stored.
         Unavailable: a store did not answer; the others have theirs. ``elsewhere`` has the jobs that another would take.
     """
     places: dict[str, list[int]] = {}
-    for place, job in enumerate(jobs):
-        places.setdefault(homes.of_job(job), []).append(place)
     answers: dict[int, Inserted] = {}
+    for place, job in enumerate(jobs):
+        home = homes.of_job(job)
+        if isinstance(job, StoredJob) and job.unique_held and homes.of(job.unique_key or "") != home:
+            # Nobody who looks for the key would find it there.
+            answers[place] = Inserted(Insertion.HELD, job.state, held_by=job.id)
+        else:
+            places.setdefault(home, []).append(place)
     failures: dict[str, StoreError] = {}
     for tag, of_part in places.items():
         try:
