@@ -118,7 +118,8 @@ def _say_carried(carried: moving.Carried, verb: str, destination: str) -> None:
         print(f"{carried.records} other records, such as schedules, limits and replies")
     if carried.without_slot:
         some = ", ".join(carried.without_slot[:5])
-        print(f"{len(carried.without_slot)} arrived without their unique key or turn: others have it there, or it lives elsewhere: {some}")
+        number = len(carried.without_slot)
+        print(f"{number} arrived without their unique key or turn; others have it there, or it lives elsewhere: {some}")
 
 
 @contextmanager
