@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import os
+import signal
 import threading
 from collections import Counter
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
+from redis import Redis
 
 from engines import Server
 from longshore import Longshore, State
@@ -65,6 +69,31 @@ def test_killed_under_load_what_the_living_has_is_done_meanwhile_and_the_rest_wh
     assert set(ran) == {f"{tag} {number}" for tag in jobs for number in range(150)}
     twice = [word for word, times in ran.items() if times > 1]
     assert all(word.startswith("server") for word in twice), "at least once is for what the dead one had in hand"
+
+
+def test_one_that_hangs_holds_up_no_other(stores: list[str], redis: Server) -> None:
+    """It takes connections and answers nothing: worse than a dead one, since every call waits as long as it may."""
+    with Longshore([stores[0], redis.url + "?timeout=1#server"], retry_seconds=0.2, patience=1.0) as app:
+
+        @app.task
+        def work(word: str) -> str:
+            return word
+
+        jobs = in_each(app, "work", 30)
+        with hung(redis), app.worker(slots=4, **SOON):
+            assert {job.wait(LONG).state for job in jobs["file"]} == {State.SUCCEEDED}
+        assert app.worker(slots=4, **SOON).run(until_empty=True).succeeded == len(jobs["server"])
+
+
+@contextmanager
+def hung(server: Server) -> Iterator[None]:
+    with Redis.from_url(server.url) as client:
+        process: int = client.info("server")["process_id"]
+    os.kill(process, signal.SIGSTOP)
+    try:
+        yield
+    finally:
+        os.kill(process, signal.SIGCONT)
 
 
 def test_a_store_that_is_away_at_the_start_is_worked_for_as_soon_as_it_is_back(
