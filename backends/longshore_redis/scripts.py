@@ -11,7 +11,8 @@ from typing import Any, Final, NamedTuple
 
 import redis
 
-_INCLUDE: Final = re.compile(r"^-- include (.+)$", re.MULTILINE)
+_INCLUDE: Final = re.compile(r"^-- include (when used )?(.+)$", re.MULTILINE)
+_WHEN_USED: Final = "local {name} = when_used(function({name})\n{text}\nend)"
 _FOLDER: Final = files("longshore_redis") / "scripts"
 
 
@@ -26,11 +27,15 @@ class Script(NamedTuple):
 def script(name: str) -> Script:
     """The whole text of a script, with what it includes in front of it."""
     text = (_FOLDER / f"{name}.lua").read_text()
-    included = _INCLUDE.search(text)
-    parts = [(_FOLDER / file).read_text() for file in included[1].split()] if included else []
+    parts = [_included(file, bool(later)) for later, files in _INCLUDE.findall(text) for file in files.split()]
     whole = "\n".join([*parts, text])
     # Redis names scripts by this digest; nothing rests on its strength.
     return Script(whole, sha1(whole.encode(), usedforsecurity=False).hexdigest())
+
+
+def _included(file: str, is_made_when_used: bool) -> str:
+    text = (_FOLDER / file).read_text()
+    return _WHEN_USED.format(name=file.removesuffix(".lua"), text=text) if is_made_when_used else text
 
 
 def run(call: Callable[..., Any], name: str, root: str, *arguments: Any) -> Any:

@@ -18,7 +18,7 @@ from longshore_redis.driver import RedisDriver
 from stores import fresh_store
 
 FOLDER = files("longshore_redis") / "scripts"
-PARTS = {"store", "history", "job", "standing", "changing", "claiming"}
+PARTS = {"store", "history", "job", "plain", "standing", "changing", "claiming"}
 NAMES = sorted(file.name.removesuffix(".lua") for file in FOLDER.iterdir() if file.name.endswith(".lua"))
 METHODS = [name for name in NAMES if name not in PARTS]
 LONGEST = 0.075

@@ -10,7 +10,7 @@ function claiming.promote(queue, taking)
   if #found == 0 then return end
   for at = 1, #found, 2 do
     local priority, due = struct.unpack('>h', found[at]), tonumber(found[at + 1])
-    store.add('ready:' .. queue, -priority, standing.place(due, found[at]:sub(3)))
+    store.add('ready:' .. queue, -priority, stored.place(due, found[at]:sub(3)))
   end
   call('ZREMRANGEBYRANK', future, 0, #found / 2 - 1)
   taking.promoted = taking.promoted + #found / 2
@@ -71,8 +71,8 @@ end
 
 function claiming.take(id, job, claim, taking)
   local to = claim.reserve and RESERVED or RUNNING
-  standing.enter(job, to, taking.now)
-  job.state, job.holder, job.generation = to, taking.holder, history.generation_after(job.generation or 0)
+  if job.unique_key then standing.enter(job, to, taking.now) end
+  job.started, job.state, job.holder, job.generation = taking.now, to, taking.holder, history.generation_after(job.generation or 0)
   if to == RUNNING then job.attempt = (job.attempt or 0) + 1 end
   taking.bytes = taking.bytes + stored.payload_length(id, job)
   taking.jobs[#taking.jobs + 1] = id
@@ -81,8 +81,9 @@ end
 
 -- Takes or expires one job; false where the call ends here. `claim.left` is what the claim itself may still take.
 function claiming.meet(id, job, claim, taking, is_filed)
-  local was = standing.of(job)
-  was.pending = is_filed
+  local is_plain = not is_filed and plain.is(job)
+  local was = not is_plain and standing.of(job)
+  if was then was.pending = is_filed end
   if job.expires and job.expires <= taking.now then
     taking.stopped = #taking.expired == MOST
     if taking.stopped then return false end
@@ -92,7 +93,7 @@ function claiming.meet(id, job, claim, taking, is_filed)
   else
     return false
   end
-  standing.keep(id, was, job, taking.now)
+  if is_plain then plain.hold(id, job) else standing.keep(id, was, job, taking.now) end
   return true
 end
 

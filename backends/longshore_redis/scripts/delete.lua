@@ -2,7 +2,8 @@
 -- KEYS: the namespace's tag
 -- ARGV: now | per job: id, head …
 -- Answer: ids of those that are gone
--- include store.lua job.lua standing.lua
+-- include store.lua job.lua
+-- include when used standing.lua
 store.need_schema()
 local now, gone = store.time(), {}
 for at = 2, #ARGV, 2 do

@@ -3,7 +3,8 @@
 -- ARGV: now | how many jobs | per job: its id, head, what stands behind it … attempts of those that have some …
 -- A new job's head has the fields of `NewJob`; one that is restored has a state, and how many attempts are given.
 -- Answer: per job its state, or {state, task, digest} of the one with this id, or {who has its slot, or ''}
--- include store.lua job.lua standing.lua
+-- include store.lua job.lua plain.lua
+-- include when used standing.lua
 store.need_schema()
 local PERIOD = 3
 local now, count, answers, woken, ids = store.time(), tonumber(ARGV[2]), {}, {}, {}
@@ -37,12 +38,18 @@ local function insert(id, job, tail, position)
   if stored == UNREADABLE then return {PENDING, '', ''} end
   if stored then return {stored.state, stored.task, tails[id]:sub(1, stored.digest or 0)} end
   if is_new then bear(job, position) end
+  if is_new and job.state == PENDING and job.due <= now and plain.is(job) then
+    jobs[id], tails[id] = job, tail
+    plain.arrive(id, job)
+    woken[job.queue] = true
+    return PENDING
+  end
   local holder = job.unique_held and job.unique_key and standing.unique_holder(job.unique_key, now)
   if holder then return {holder} end
   if standing.turn_is_taken(id, job) then return {''} end
   if is_new and job.key and job.state == PENDING then take_turn(job) end
   jobs[id], tails[id] = job, tail
-  standing.keep(id, NOWHERE, job, now)
+  standing.keep(id, standing.NOWHERE, job, now)
   if job.state == PENDING then woken[job.queue] = true end
   return job.state
 end

@@ -42,6 +42,11 @@ function stored.payload_length(id, job)
   return #tails[id] - (job.digest or 0) - (job.cursor or 0) - (job.result or 0)
 end
 
+-- Seven bytes whose order is that of the due times; the id behind them decides between equal ones.
+function stored.place(due, id)
+  return struct.pack('>I8', math.max(due, 0)):sub(2) .. id
+end
+
 -- Puts other bytes in place of some of the pieces behind the head; false removes one.
 function stored.replace_pieces(id, job, others)
   local tail, at, kept = tails[id], 1, {}

@@ -1,26 +1,20 @@
--- Where a job is found: sorted sets, tallies, slots. `stand` moves it from where it stood to where it stands now.
+-- `standing`: where a job is found: sorted sets, tallies, slots. `stand` moves it from where it stood to where it stands now.
 
 local START = 1
 local PLAIN = {sets = NOTHING, waits = NOTHING}
-local NOWHERE = {rest = PLAIN}
-local standing = {}
-
--- Seven bytes whose order is that of the due times; the id behind them decides between equal ones.
-function standing.place(due, id)
-  return struct.pack('>I8', math.max(due, 0)):sub(2) .. id
-end
+standing.NOWHERE = {rest = PLAIN}
 
 function standing.file(id, job, now)
   local priority = job.priority or 0
   if job.due <= now then
-    store.add('ready:' .. job.queue, -priority, standing.place(job.due, id))
+    store.add('ready:' .. job.queue, -priority, stored.place(job.due, id))
   else -- The priority stands before the id, so that the job need not be read when it becomes due.
     store.add('future:' .. job.queue, job.due, struct.pack('>h', priority) .. id)
   end
 end
 
 function standing.unfile(id, was)
-  local member = standing.place(was.due, id)
+  local member = stored.place(was.due, id)
   if call('ZREM', root .. 'ready:' .. was.queue, member) == 1 then return end
   if call('ZREM', root .. 'future:' .. was.queue, struct.pack('>h', was.priority) .. id) == 1 then return end
   local lane = root .. 'lane:' .. was.queue .. '\0' .. was.task
@@ -28,7 +22,6 @@ function standing.unfile(id, was)
     call('SREM', root .. 'lanes:' .. was.queue, was.task)
   end
 end
-
 
 -- Where a job is found that has more than a queue and a task. Scripts ask `waits` while they change them.
 function standing.rest_of(job)
@@ -113,7 +106,7 @@ end
 
 -- `job` is nil for one that is removed.
 function standing.stand(id, was, job, now)
-  local is = job and standing.of(job) or NOWHERE
+  local is = job and standing.of(job) or standing.NOWHERE
   standing.stand_in_sets(id, was, is)
   standing.recount('tally:jobs', was.counted, is.counted)
   if was.rest ~= PLAIN or is.rest ~= PLAIN then standing.stand_in_rest(id, was.rest, is.rest) end

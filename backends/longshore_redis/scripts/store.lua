@@ -10,6 +10,15 @@ local AT_ONCE = 4000 -- Lua passes some 8,000 values at once.
 local NOTHING, gathered = {}, {}
 local store = {examined = 0}
 
+-- What a file has in its table is made when something of it is first asked for; most calls ask for nothing.
+local function when_used(make)
+  return setmetatable({}, {__index = function(made, name)
+    setmetatable(made, nil)
+    make(made)
+    return made[name]
+  end})
+end
+
 -- What is stored about the schema and the history, in one reading.
 function store.need_schema()
   store.meta = call('HMGET', root .. 'meta', 'readable_from', 'history', 'floor')
