@@ -4,14 +4,19 @@ from __future__ import annotations
 
 import ctypes
 import threading
+import time
 from collections.abc import Callable
 from queue import SimpleQueue
+from typing import Final
 
 from longshore.contract import Change
 from longshore.worker.line import Line
 from longshore.worker.loop import Loop
 from longshore.worker.performing import Interrupted
 from longshore.worker.runs import Run
+
+_MOMENT: Final = 1e-6
+"""Seconds for which whoever has roused a thread gives way to it; the system makes some 60 µs of it."""
 
 
 class SlotThread(threading.Thread):
@@ -102,6 +107,11 @@ class Slots:
         with self._lock:
             self._line.extend(runs)
             self._advance()
+            is_rousing = self._is_rousing
+        if is_rousing:
+            # A thread needs some 20 µs to wake, and then the interpreter's lock: kept here until the next store call, it
+            # would begin its run that much later.
+            time.sleep(_MOMENT)
 
     def resize(self, number: int) -> None:
         """So many slots from now on; where there are fewer than before, what runs goes on."""
