@@ -65,6 +65,13 @@ if number:
     store.set('number', number)
 print(int(store.get('number')))
 """,
+    "valkey": """
+import redis
+store = redis.Redis.from_url(url.replace('valkey', 'redis', 1))
+if number:
+    store.set('number', number)
+print(int(store.get('number')))
+""",
     "mongo": """
 import pymongo
 store = pymongo.MongoClient(url)

