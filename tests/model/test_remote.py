@@ -160,7 +160,7 @@ def test_a_paused_worker_takes_nothing_until_it_is_told_to_resume(app: Longshore
         assert (behind.info().state, behind.info().attempt) == (State.PENDING, 0)
         app.remote.resume(wait=PATIENCE)
         assert behind.result(timeout=PATIENCE) == "behind"
-        assert worker.tally.succeeded == 3
+    assert worker.tally.succeeded == 3
 
 
 def test_a_worker_is_scaled_up_and_down(app: Longshore, gate: Gate) -> None:

@@ -109,8 +109,8 @@ class Slots:
             self._advance()
             is_rousing = self._is_rousing
         if is_rousing:
-            # A thread needs some 20 µs to wake, and then the interpreter's lock: were that kept here until the next call
-            # of the store, the run would begin so much later.
+            # A thread needs some 20 µs to wake, and then the interpreter's lock: were that kept here until the next
+            # call of the store, the run would begin so much later.
             time.sleep(_MOMENT)
 
     def resize(self, number: int) -> None:
