@@ -84,7 +84,8 @@ class Changing:
             if job is None or not reference.guards_hold(job, change):
                 self._refuse(change, job)
                 continue
-            after = reference.changed(job, change, seen.now)
+            effects = reference.effects(job, change, seen.now)
+            after = replace(job, **effects)
             is_free = slots.give(edits, job, after, change)
             if is_free is None or change.id in edits:
                 break  # It rests on what is written now: it and the rest are decided when that stands.
@@ -92,12 +93,13 @@ class Changing:
                 self._answer(change.id, Outcome.HELD, job)
                 continue
             if after.state in ENDED and job.state not in ENDED:
-                after = replace(after, releases=after.releases or job.id in parents)
                 self._ended[job.id] = job
+                if job.id in parents:
+                    effects["releases"] = True
+                    after = replace(after, releases=True)
+            document = stand[job.id].document
             self._plan(
-                edits,
-                edit_of(stand[job.id].document, job, after, seen.now, self._token, alone=takes_slot),
-                after,
+                edits, edit_of(document, job, after, effects, seen.now, self._token, alone=takes_slot), after
             )
         return list(edits.values())
 
@@ -149,7 +151,8 @@ class Changing:
 
 
 def _is_silent(answer: Answer) -> bool:
-    return answer.outcome in {Outcome.MOVED, Outcome.REPEATED} and answer.state in ENDED and not answer.releases
+    has_ended = answer.outcome is Outcome.MOVED or answer.outcome is Outcome.REPEATED
+    return has_ended and answer.state in ENDED and not answer.releases
 
 
 def children_of(ids: Sequence[str]) -> Pipeline:

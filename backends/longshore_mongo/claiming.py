@@ -18,6 +18,8 @@ _BUDGET: Final = 1_000
 """How many jobs a call makes findable, puts aside or expires before it stops."""
 _LANES: Final = 100
 """Lanes of one question: of many more MongoDB would not merge the heads, but sort all."""
+_SMALL: Final = 1_024
+"""Bytes up to which a payload is kept with what is known of a claimed job."""
 _LARGE: Final = 64 * 1024
 """Bytes of a document from which on its payload is read only when the job is taken."""
 _SHOWN: Final[Pipeline] = [
@@ -73,6 +75,7 @@ class Claiming:
         self._locked: set[str] = set()  # By open transactions.
         self._passed_over = False
         self._bytes = 0
+        self._written: dict[tuple[int, ...], tuple[Document, tuple[str, ...]]] = {}
 
     @staticmethod
     def _is_of_any(claim: Claim) -> bool:
@@ -156,7 +159,8 @@ class Claiming:
                 return True
             if document["_id"] in self._put_aside:
                 return False  # By a claim before this one: it is looked at again where it stands then.
-            is_met = any(document["_id"] in met for met in (self._planned, self._ending, self._locked))
+            identity = document["_id"]
+            is_met = identity in self._planned or identity in self._ending or identity in self._locked
             if not is_met and not self._meets(number, document, seen.now, edits):
                 return True
         if is_all or self._has_enough(number):
@@ -179,8 +183,8 @@ class Claiming:
             edits.append(self._aside(document, f"{job.queue}\0{job.task}"))
         elif job.expires is not None and job.expires <= now:
             self._ending[job.id] = job
-            expired = reference.changed(job, Change(job.id, State.EXPIRED), now)
-            edits.append(edit_of(document, job, expired, now, self._token))
+            effects = reference.effects(job, Change(job.id, State.EXPIRED), now)
+            edits.append(edit_of(document, job, replace(job, **effects), effects, now, self._token))
         elif self._has_room_for(document, job):
             self._take(number, document, job, now, edits)
         else:
@@ -209,12 +213,11 @@ class Claiming:
 
     def _take(self, number: int, document: Document, job: StoredJob, now: Instant, edits: list[Edit]) -> None:
         taken = reference.taken(job, self._holder, now, reserve=self._claims[number].reserve)
-        values = {"state": int(taken.state), "holder": taken.holder, "started": now, "generation": taken.generation}
-        if taken.attempt != job.attempt:
-            values["attempt"] = taken.attempt
-        freed = ("unique_held", "unique_slot") if taken.unique_held != job.unique_held else ()
-        removed = ("lane", "later", *freed) if "later" in document else ("lane", *freed)
-        edits.append(edited(document, self._token, values, removed))
+        is_later, is_freed = "later" in document, taken.unique_held != job.unique_held
+        shape = (taken.state, now, taken.generation, taken.attempt, is_later, is_freed)
+        if (written := self._written.get(shape)) is None:  # Most are alike: what is written is put together once.
+            written = self._written[shape] = _written(job, taken, is_later=is_later, is_freed=is_freed)
+        edits.append(Edit(document["_id"], document["birth"], document["revision"], self._token, *written))
         size = _size(document, job)
         self._planned[job.id] = _Taken(number, document, taken, size)
         self._wanted[number] -= 1
@@ -226,11 +229,12 @@ class Claiming:
         for identity, (number, document, job, size) in self._planned.items():
             if identity in landed:
                 self._jobs[identity] = job
-                slot = document.get("unique_slot") if job.unique_held else None
-                stands = {name: document[name] for name in ("_id", "birth")}
-                stands |= {"revision": document["revision"] + 1, "unique_slot": slot}
-                self.known[identity] = Known(stands, replace(job, payload=UNREAD))
-                self._large |= {identity} if size >= _LARGE else set()
+                stands = {"_id": identity, "birth": document["birth"], "revision": document["revision"] + 1}
+                if job.unique_held:
+                    stands["unique_slot"] = document["unique_slot"]
+                self.known[identity] = Known(stands, job if size <= _SMALL else replace(job, payload=UNREAD))
+                if size >= _LARGE:
+                    self._large.add(identity)
             else:  # Another took it, or is at it: the claim goes on with the next.
                 self._wanted[number] += 1
                 self._bytes -= size
@@ -247,6 +251,14 @@ class Claiming:
                 for document in self._rounds.collections.jobs.find(these, {"payload": 1}):
                     identity = document["_id"]
                     self._jobs[identity] = replace(self._jobs[identity], payload=document["payload"])
+
+
+def _written(job: StoredJob, taken: StoredJob, *, is_later: bool, is_freed: bool) -> tuple[Document, tuple[str, ...]]:
+    """What a claim sets, and what it removes."""
+    values = {"state": int(taken.state), "holder": taken.holder, "started": taken.started}
+    values |= {"generation": taken.generation} | ({"attempt": taken.attempt} if taken.attempt != job.attempt else {})
+    removed = ("lane", *(["later"] if is_later else []), *(["unique_held", "unique_slot"] if is_freed else []))
+    return values, removed
 
 
 def _size(document: Document, job: StoredJob) -> int:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from itertools import compress
 from operator import attrgetter, is_not
 from typing import Any, Final, NamedTuple
@@ -25,19 +25,21 @@ _DERIVED: Final = {"birth", "revision", "trace", "condemned", "heralds", "part",
 _FIELDS: Final = fields(StoredJob)
 _DEFAULTS: Final = {field.name: field.default for field in _FIELDS if not field.required} | {"notes": {}}
 _NAMES: Final = tuple(field.name for field in _FIELDS if field.name not in {"id", "notes", "attempts"})
-_LEFT_OUT: Final = tuple(_DEFAULTS.get(name, UNREAD) for name in _NAMES)
-_PLACES: Final = range(len(_NAMES))
-_values_of: Final = attrgetter(*_NAMES)
 _ALWAYS: Final = ("_id", *(name for name in _NAMES if name not in _DEFAULTS))
 _always_of: Final = attrgetter("id", *_ALWAYS[1:])
 _OTHERS: Final = tuple(name for name in _NAMES if name in _DEFAULTS)
 _others_of: Final = attrgetter(*_OTHERS)
 _OTHERS_LEFT_OUT: Final = tuple(_DEFAULTS[name] for name in _OTHERS)
 _STATES: Final = {int(member): member for member in State}
-_SCOPES: Final = {int(member): member for member in UniqueScope}
-_IF_PARENT_FAILS: Final = {int(member): member for member in IfParentFails}
 _INSTANTS: Final = {"created", "due", "started", "ended", "expires", "unique_until"}
 _notes: Final = json.Decoder(dict[str, Any]).decode
+_CONVERTED: Final[Mapping[str, Callable[[Any], Any]]] = {
+    "unique_scope": UniqueScope,
+    "if_parent_fails": IfParentFails,
+    "parents": tuple,
+    "attempts": tuple,
+    "notes": lambda members: _notes("{" + ",".join(members) + "}"),
+}
 _SIMPLE: Final = (str, int, bytes)
 _SHOWN: Final = 1_000
 
@@ -96,7 +98,9 @@ def member_of(name: str, value: Any) -> str:
 
 def job_of(document: Mapping[str, Any]) -> StoredJob:
     """The job that a document holds; of one that is damaged what can be read, with the note `UNREADABLE`."""
-    values = {name: value for name, value in document.items() if name not in _DERIVED}
+    values = dict(document)
+    for name in _DERIVED & values.keys():
+        del values[name]
     try:
         return _job(values)
     except (LookupError, TypeError, ValueError, MsgspecError) as error:
@@ -108,14 +112,8 @@ def _job(values: Document) -> StoredJob:
     values["state"] = _STATES[values["state"]]
     for name in _INSTANTS & values.keys():
         values[name] = int(values[name])  # A number of 64 bits comes as a type of pymongo's own.
-    for name, members in (("unique_scope", _SCOPES), ("if_parent_fails", _IF_PARENT_FAILS)):
-        if name in values:
-            values[name] = members[values[name]]
-    for name in ("parents", "attempts"):
-        if name in values:
-            values[name] = tuple(values[name])
-    if "notes" in values:
-        values["notes"] = _notes("{" + ",".join(values["notes"]) + "}")
+    for name in _CONVERTED.keys() & values.keys():
+        values[name] = _CONVERTED[name](values[name])
     values.setdefault("payload", b"")
     return StoredJob(**values)
 
@@ -134,29 +132,35 @@ def _damaged(values: Document, error: Exception) -> StoredJob:
 
 
 def edit_of(
-    document: Document, before: StoredJob, after: StoredJob, now: Instant, token: bytes, *, alone: bool = False
+    document: Document,
+    before: StoredJob,
+    after: StoredJob,
+    effects: Mapping[str, Any],
+    now: Instant,
+    token: bytes,
+    *,
+    alone: bool = False,
 ) -> Edit:
-    """What turns the document that was looked at, and the job that was read from it, into that of the job after."""
+    """What turns the document that was looked at, and the job that was read from it, into that of the job after, from
+    which it differs in no other fields than ``effects``."""
     values: Document = {}
-    removed = []
-    was, wanted = _values_of(before), _values_of(after)
-    for at in compress(_PLACES, map(is_not, was, wanted)):
-        if wanted[at] == was[at]:
-            continue
-        if wanted[at] == _LEFT_OUT[at]:
-            removed.append(_NAMES[at])
-        else:
-            values[_NAMES[at]] = wanted[at]
-    if after.notes != before.notes:
-        values["notes"] = _members(after)
     derived = _derived(after, now)
-    for name in _DERIVED_OF_JOB:
-        stands, should = document.get(name), derived.get(name)
-        if should is None and stands is not None:
+    removed = [name for name in _DERIVED_OF_JOB if name in document and name not in derived]
+    attempt = None
+    for name, wanted in effects.items():
+        stands = getattr(before, name)
+        if stands is wanted or stands == wanted:
+            continue
+        if name == "attempts":
+            attempt = wanted[-1]
+        elif wanted == _DEFAULTS.get(name, UNREAD):
             removed.append(name)
-        elif should not in (None, stands) and not (name == "lane" and str(stands).startswith(f"{should}\0")):
+        else:
+            values[name] = wanted if name != "notes" else _members(after)
+    for name, should in derived.items():
+        stands = document.get(name)
+        if stands != should and not (name == "lane" and str(stands).startswith(f"{should}\0")):
             values[name] = should  # What stands aside may go on to.
-    attempt = after.attempts[-1] if after.attempts else None
     return edited(document, token, values, removed, attempt=attempt, alone=alone)
 
 

@@ -86,6 +86,11 @@ def merged(notes: Mapping[str, Any], more: Mapping[str, Any]) -> dict[str, Any]:
 
 def changed(job: StoredJob, change: Change, now: Instant) -> StoredJob:
     """The job after a change whose guards hold and whose slots are free."""
+    return replace(job, **effects(job, change, now))
+
+
+def effects(job: StoredJob, change: Change, now: Instant) -> dict[str, Any]:
+    """What such a change sets, by the names of fields; the others stay as they are."""
     values: dict[str, Any] = dict(change.fields)
     if "delay" in values:
         values["due"] = now + values.pop("delay")
@@ -102,7 +107,7 @@ def changed(job: StoredJob, change: Change, now: Instant) -> StoredJob:
         values = {**_moved(job, change.to, now), **values, "state": change.to}
     if values.get("unique_key", job.unique_key) is None:
         values["unique_held"] = False
-    return replace(job, **values)
+    return values
 
 
 def _moved(job: StoredJob, to: State, now: Instant) -> dict[str, Any]:
