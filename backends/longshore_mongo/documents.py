@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from itertools import compress
-from operator import attrgetter, is_not
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from operator import attrgetter
 from typing import Any, Final, NamedTuple
 
 from bson import ObjectId
 from msgspec import MsgspecError, json
 from msgspec.structs import fields
 
-from longshore.contract import UNREADABLE, IfParentFails, Instant, State, StoredJob, UniqueScope
+from longshore.contract import UNREADABLE, IfParentFails, Instant, NewJob, State, StoredJob, UniqueScope
+from longshore.reference import born
 
 Document = dict[str, Any]
 
@@ -25,11 +25,10 @@ _DERIVED: Final = {"birth", "revision", "trace", "condemned", "heralds", "part",
 _FIELDS: Final = fields(StoredJob)
 _DEFAULTS: Final = {field.name: field.default for field in _FIELDS if not field.required} | {"notes": {}}
 _NAMES: Final = tuple(field.name for field in _FIELDS if field.name not in {"id", "notes", "attempts"})
-_ALWAYS: Final = ("_id", *(name for name in _NAMES if name not in _DEFAULTS))
-_always_of: Final = attrgetter("id", *_ALWAYS[1:])
-_OTHERS: Final = tuple(name for name in _NAMES if name in _DEFAULTS)
-_others_of: Final = attrgetter(*_OTHERS)
-_OTHERS_LEFT_OUT: Final = tuple(_DEFAULTS[name] for name in _OTHERS)
+_LEFT_OUT: Final = tuple(_DEFAULTS.get(name, UNREAD) for name in _NAMES)
+_values_of: Final = attrgetter(*_NAMES)
+_OWN: Final = {"id", "payload", "digest"}
+_rest_of: Final = attrgetter(*(field.name for field in fields(NewJob) if field.name not in _OWN))
 _STATES: Final = {int(member): member for member in State}
 _INSTANTS: Final = {"created", "due", "started", "ended", "expires", "unique_until"}
 _notes: Final = json.Decoder(dict[str, Any]).decode
@@ -64,11 +63,25 @@ class Edit(NamedTuple):
     alone: bool = False  # It may be refused, so it is not written with others.
 
 
+def documents_of(given: Sequence[NewJob | StoredJob], now: Instant) -> Iterator[Document]:
+    """The documents of jobs that are to be stored. Many come at once, and most are alike: what neighbours have in
+    common is put together once."""
+    alike, common = None, {}
+    for position, job in enumerate(given):
+        if isinstance(job, StoredJob):
+            yield document_of(job, now)
+            continue
+        rest = _rest_of(job)
+        if rest != alike or job.notes:  # Equal notes may differ in type.
+            alike, common = rest, document_of(born(job, now, position), now)
+        yield {**common, "_id": job.id, "created": now + position, "payload": job.payload, "digest": job.digest}
+
+
 def document_of(job: StoredJob, now: Instant) -> Document:
     """The document of a job: what has its default is left out."""
-    document: Document = dict(zip(_ALWAYS, _always_of(job), strict=True))
-    if (others := _others_of(job)) != _OTHERS_LEFT_OUT:  # Most jobs are plain, and many come at once.
-        document.update(compress(zip(_OTHERS, others, strict=True), map(is_not, others, _OTHERS_LEFT_OUT)))
+    values = zip(_NAMES, _values_of(job), _LEFT_OUT, strict=True)
+    document: Document = {"_id": job.id, **{name: value for name, value, left_out in values if value != left_out}}
+    document["state"] = int(job.state)
     if job.notes:
         document["notes"] = _members(job)
     if job.attempts:

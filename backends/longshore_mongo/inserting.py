@@ -11,14 +11,14 @@ from pymongo.client_session import ClientSession
 from longshore.contract import Inserted, Insertion, Instant, NewJob, State, StoredJob
 from longshore.errors import Unavailable
 from longshore.reference import born
-from longshore_mongo.documents import Document, Edit, births, document_of, lapsed, token
+from longshore_mongo.documents import Document, Edit, births, document_of, documents_of, lapsed, token
 from longshore_mongo.rounds import Rounds, Seen
 from longshore_mongo.statements import Pipeline
 
 TRIES: Final = 50
 """How often jobs are decided anew whose slots were taken meanwhile."""
 
-_INSERTED: Final = {state: Inserted(Insertion.INSERTED, state) for state in State}
+_INSERTED: Final = {int(state): Inserted(Insertion.INSERTED, state) for state in State}
 
 
 class Inserting:
@@ -46,7 +46,7 @@ class Inserting:
         left: Sequence[int] = range(len(self._given))
         if self._session is None and self._are_independent():
             now = self._now = self._rounds.glance()
-            left = self._store({position: self._new(position, now) for position in left}, now)
+            left = self._store(dict(enumerate(documents_of(self._given, now))))
         for _ in range(TRIES):
             if not left:
                 return [self._answers[position] for position in range(len(self._given))]
@@ -79,33 +79,36 @@ class Inserting:
             if answer is not None:
                 self._answers[position] = answer
         self._rounds.write(standing.freed, self._session)
-        return self._store(standing.decided, seen.now)
+        return self._store({position: document_of(job, seen.now) for position, job in standing.decided.items()})
 
-    def _store(self, jobs: Mapping[int, StoredJob], now: Instant) -> list[int]:
+    def _store(self, documents: Mapping[int, Document]) -> list[int]:
         """Stores jobs; answers the positions of those that clashed."""
-        if not jobs:
+        if not documents:
             return []
-        heralds = self._heralding(jobs)
-        documents = []
-        for (position, job), birth in zip(jobs.items(), births(len(jobs)), strict=True):
-            document = document_of(job, now)
+        heralds = self._heralding(documents)
+        for document, birth in zip(documents.values(), births(len(documents)), strict=True):
             document["birth"], document["revision"] = birth, 0
-            if position in heralds:
-                document["heralds"] = True
-            documents.append(document)
-        clashed = set(self._rounds.insert(documents, self._session))
-        stored = {position: job for at, (position, job) in enumerate(jobs.items()) if at not in clashed}
-        self._answers |= {position: _INSERTED[job.state] for position, job in stored.items()}
-        self._filed |= {job.queue for job in stored.values() if job.state is State.PENDING}
-        self._told |= {jobs[position].queue for position in heralds & stored.keys()}
-        return [position for position in jobs if position not in stored]
+        for position in heralds:
+            documents[position]["heralds"] = True
+        positions = [*documents]
+        clashed = {positions[at] for at in self._rounds.insert([*documents.values()], self._session)}
+        for position, document in documents.items():
+            if position not in clashed:
+                self._answers[position] = _INSERTED[document["state"]]
+                if document["state"] == State.PENDING:
+                    self._filed.add(document["queue"])
+        self._told |= {documents[position]["queue"] for position in heralds - clashed}
+        return sorted(clashed)
 
-    def _heralding(self, jobs: Mapping[int, StoredJob]) -> set[int]:
+    def _heralding(self, documents: Mapping[int, Document]) -> set[int]:
         """The positions of the first pending job of each queue."""
         if not self._heralds:
             return set()
-        last_first = reversed(list(jobs.items()))
-        return set({job.queue: position for position, job in last_first if job.state is State.PENDING}.values())
+        first: dict[str, int] = {}
+        for position, document in documents.items():
+            if document["state"] == State.PENDING:
+                first.setdefault(document["queue"], position)
+        return set(first.values())
 
 
 class Standing:
