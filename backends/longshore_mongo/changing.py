@@ -98,9 +98,7 @@ class Changing:
                     effects["releases"] = True
                     after = replace(after, releases=True)
             document = stand[job.id].document
-            self._plan(
-                edits, edit_of(document, job, after, effects, seen.now, self._token, alone=takes_slot), after
-            )
+            self._plan(edits, edit_of(document, job, after, effects, seen.now, self._token, alone=takes_slot), after)
         return list(edits.values())
 
     def _plan(self, edits: dict[str, Edit], edit: Edit, after: StoredJob) -> None:

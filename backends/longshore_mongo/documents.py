@@ -158,7 +158,7 @@ def edit_of(
     which it differs in no other fields than ``effects``."""
     values: Document = {}
     derived = _derived(after, now)
-    removed = [name for name in _DERIVED_OF_JOB if name in document and name not in derived]
+    removed: list[str] = [name for name in _DERIVED_OF_JOB if name in document and name not in derived]
     attempt = None
     for name, wanted in effects.items():
         stands = getattr(before, name)

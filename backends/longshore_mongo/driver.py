@@ -34,6 +34,7 @@ from longshore.contract import (
 from longshore.errors import InvalidValue, Unsupported
 from longshore_mongo import schema
 from longshore_mongo.asking import Asking
+from longshore_mongo.beside import Beside
 from longshore_mongo.changing import Changing
 from longshore_mongo.claiming import Claiming
 from longshore_mongo.documents import Known
@@ -46,6 +47,9 @@ from longshore_mongo.wakes import Ears
 
 _PAYLOAD: Final = 5 * 1024 * 1024
 """A document has at most 16 MiB: there is room for a payload, a result, and the attempts."""
+
+_APART: Final = 100
+"""So many changes are written beside the claims of their exchange; fewer are cheaper in one command with them."""
 
 _KNOWN: Final = 5_000
 """So many claimed jobs are remembered, at most those of one more call."""
@@ -77,6 +81,7 @@ class MongoDriver(Driver):
         self._asking = Asking(self._rounds)
         self._records = Records(self._rounds)
         self._ears = self._new_ears()
+        self._beside = Beside("longshore-mongo-changes")
 
     @classmethod
     def connect(cls, target: Any, *, clock: Clock | None = None, **options: Any) -> Self:
@@ -84,6 +89,7 @@ class MongoDriver(Driver):
 
     def close(self) -> None:
         self._ears.close()
+        self._beside.close()
         self._server.close()
 
     def migrate(self) -> None:
@@ -116,8 +122,7 @@ class MongoDriver(Driver):
     def update(self, changes: Sequence[Change], *, tx: Any = None) -> list[Answer]:
         session = self._joined(tx)
         changing = Changing(self._rounds, changes, self._known, session)
-        self._rounds.carry_out(changing, session=session)
-        changing.finish()
+        self._carry_out(changing, session)
         return [changing.answers[change.id] for change in changes]
 
     def exchange(
@@ -131,11 +136,14 @@ class MongoDriver(Driver):
     ) -> tuple[list[Answer], Claimed]:
         changing = Changing(self._rounds, changes, self._known)
         claiming = Claiming(self._rounds, claims, holder=holder, limit=limit, max_bytes=max_bytes)
-        self._rounds.carry_out(changing, claiming)
+        if claims and len(changes) >= _APART:
+            self._beside.both(lambda: self._carry_out(changing), lambda: self._rounds.carry_out(claiming))
+        else:
+            self._rounds.carry_out(changing, claiming)
+            changing.finish()
         if changing.filed:  # Then what was looked at does not tell when the next job is due.
             claiming.begin_again()
             self._rounds.carry_out(claiming)
-        changing.finish()
         claiming.finish()
         if len(self._known) > _KNOWN:
             self._known.clear()
@@ -197,6 +205,10 @@ class MongoDriver(Driver):
     def examined(self) -> int | None:
         """What the whole server examined: keys and documents."""
         return self._server.examined()
+
+    def _carry_out(self, changing: Changing, session: ClientSession | None = None) -> None:
+        self._rounds.carry_out(changing, session=session)
+        changing.finish()
 
     def _joined(self, tx: Any) -> ClientSession | None:
         if tx is None:
