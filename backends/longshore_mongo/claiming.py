@@ -16,6 +16,8 @@ from longshore_mongo.statements import Pipeline
 
 _BUDGET: Final = 1_000
 """How many jobs a call makes findable, puts aside or expires before it stops."""
+_AT_ONCE: Final = 100
+"""So many that have just become due are taken as they are found; of more the earliest are made findable first."""
 _LANES: Final = 100
 """Lanes of one question: of many more MongoDB would not merge the heads, but sort all."""
 _SMALL: Final = 1_024
@@ -60,6 +62,7 @@ class Claiming:
         self._page = min(limit, sum(self._wanted))
         self._lanes: list[str] | None = None if any(self._is_of_any(claim) for claim in claims) else []
         self._promoted = 0
+        self._due: list[Document] = []  # Not findable yet, and met with the heads of the lanes as if they were.
         self._promoting: set[str] = set()
         self._passed = 0
         self._stopped = False
@@ -99,6 +102,9 @@ class Claiming:
         if self._queues:
             first = {"$match": {"later": {"$in": self._queues}}}
             asked["next"] = [first, {"$sort": {"due": 1}}, {"$limit": 1}, {"$project": {"due": 1}}]
+            is_due = {"$expr": {"$lte": ["$due", self._rounds.now_expression]}}
+            soon = {"$match": {"later": {"$in": self._queues}, **is_due}}
+            asked["due"] = [soon, {"$sort": {"due": 1}}, {"$limit": _AT_ONCE}, *_SHOWN]
         if self._lanes is None:
             return asked | {f"lanes {queue}": _lanes_aside(queue) for queue in self._queues}
         for number in range(self._at, len(self._claims)):
@@ -128,9 +134,11 @@ class Claiming:
     def plans(self, seen: Seen) -> list[Edit]:
         self._planned, self._ending, self._put_aside = {}, {}, set()
         self._next_due = min((document["due"] - seen.now for document in seen.of("next")), default=None)
+        self._due = [] if self._promoted else [document for document in seen.of("due") if self._is_due(document, seen)]
+        self._promoting = {document["_id"] for document in self._due}
         if self._next_due is not None and self._next_due <= 0:
             self._next_due = 0
-            if not self._promoted:
+            if not self._promoted and len(self._due) in {0, _AT_ONCE}:
                 return self._promote(seen.now)
         if self._lanes is None:
             asides = (seen.of(f"lanes {queue}") for queue in self._queues)
@@ -139,7 +147,14 @@ class Claiming:
         edits: list[Edit] = []
         while self._at < len(self._claims) and self._serve(self._at, seen, edits):
             self._at += 1
-        return edits
+        written = {edit.id for edit in edits}
+        return edits + [self._found(document) for document in self._due if document["_id"] not in written]
+
+    def _is_due(self, document: Document, seen: Seen) -> bool:
+        return bool(document["due"] <= seen.now) and document["_id"] not in self._locked
+
+    def _found(self, document: Document) -> Edit:
+        return edited(document, self._token, {"lane": document["later"]}, ["later"])
 
     def _promote(self, now: Instant) -> list[Edit]:
         """Makes due jobs findable, earliest first."""
@@ -148,8 +163,8 @@ class Claiming:
         with self._rounds.errors():
             found = list(jobs.find(due, {"later": 1, "birth": 1, "revision": 1}, sort=[("due", 1)], limit=_BUDGET))
         self._promoted = len(found)
-        self._promoting = {document["_id"] for document in found}
-        return [edited(document, self._token, {"lane": document["later"]}, ["later"]) for document in found]
+        self._promoting, self._due = {document["_id"] for document in found}, []
+        return [self._found(document) for document in found]
 
     def _serve(self, number: int, seen: Seen, edits: list[Edit]) -> bool:
         """Serves one claim from the heads of its lanes; whether it has got all that it can."""
@@ -194,8 +209,9 @@ class Claiming:
     def _merged(self, number: int, seen: Seen) -> tuple[list[Document], bool]:
         """The heads of all lanes of a claim in order, as far as each is known; and whether that is all there is."""
         parts = [of for part, of in seen.parts.items() if part.startswith(f"heads {number} ")]
-        heads = [document for part in parts for document in part]
-        if len(parts) > 1:
+        due = [document for document in self._due if self._may_be_of(self._claims[number], document)]
+        heads = [document for part in (*parts, due) for document in part]
+        if len(parts) > 1 or due:
             heads.sort(key=lambda document: (-document["priority"], document["due"], document["_id"].encode()))
         is_all = all(len(part) < self._page for part in parts) or self._claims[number].id is not None
         return heads if is_all else heads[: self._page], is_all
@@ -205,7 +221,12 @@ class Claiming:
         self._put_aside.add(document["_id"])
         if self._lanes is not None and lane not in self._lanes:
             self._lanes.append(lane)
-        return edited(document, self._token, {"lane": lane})
+        return edited(document, self._token, {"lane": lane}, ["later"] if "later" in document else [])
+
+    @staticmethod
+    def _may_be_of(claim: Claim, document: Document) -> bool:
+        is_high_enough = claim.min_priority is None or document["priority"] >= claim.min_priority
+        return claim.id is None and document["later"] in claim.queues and is_high_enough
 
     def _has_room_for(self, document: Document, job: StoredJob) -> bool:
         is_first = not self._jobs and not self._planned
@@ -240,7 +261,9 @@ class Claiming:
                 self._bytes -= size
                 self._at = min(self._at, number)
         self._expired |= {identity: job for identity, job in self._ending.items() if identity in landed}
-        self.is_done |= self._at == len(self._claims) and self._lanes is not None
+        # Where nothing was taken, the answer is when the next is due: then what is due now must be out of the way.
+        is_clear = bool(self._jobs) or not self._due
+        self.is_done |= self._at == len(self._claims) and self._lanes is not None and is_clear
 
     def finish(self) -> None:
         """Brings large payloads, and marks those of the expired jobs that others wait for."""

@@ -31,6 +31,7 @@ class Server:
 
     def __init__(self, target: Any, options: Options) -> None:
         self._options = options
+        self.timeout = options.timeout
         self._handle: MongoClient[Any] | None = target if options.url is None else None
         self._own: MongoClient[Any] | None = None
         self._inherited: list[MongoClient[Any] | None] = []

@@ -19,6 +19,8 @@ _MOMENT: Final = 250
 """Milliseconds that a command may take before it is asked whether open transactions are in its way."""
 _OF_EACH: Final = 2
 """Milliseconds more for each edit."""
+_PATIENT: Final = 5_000
+"""Milliseconds for which an insert waits for open transactions; it gets more for each document as well."""
 _REMEMBERED: Final = 1_000
 """How many documents are remembered that a transaction had written."""
 
@@ -82,8 +84,18 @@ class Writing:
 
     def insert(self, documents: list[Document], session: ClientSession | None = None) -> list[int]:
         """Stores new documents; answers the places of those whose id, slot or turn is another's."""
+        # The server is to answer before the client gives up: then it is known what became of it.
+        most = min(_PATIENT + _OF_EACH * len(documents), int(800 * self._server.timeout)) if session is None else None
         with self._server.errors(session):
-            return check(self._command("insert", "documents", documents, session))
+            try:
+                return check(self._command("insert", "documents", documents, session, most))
+            except ExecutionTimeout as error:
+                is_unknown = len(documents) > 1 or bool((error.details or {}).get("ok"))  # Only the majority was slow.
+                raise Unavailable(
+                    f"{self._server.place} did not store the jobs in time: an open transaction may hold an id or a "
+                    "unique key of theirs; insert them again",
+                    unknown=is_unknown,
+                ) from error
 
     def _command(
         self, name: str, elements: str, of: list[Document], session: ClientSession | None, most: int | None = None

@@ -140,10 +140,14 @@ class Connection:
             lambda: registry.connect(self._target, clock=self._clock, require=self._require, **self._options)
         )
         store = self._guard(driver, patience=self._patience, max_payload=self._max_payload)
-        store.heed_seal()
-        if self._migrate:
-            store.migrate()
-            note_first_use(store)
+        try:
+            store.heed_seal()
+            if self._migrate:
+                store.migrate()
+                note_first_use(store)
+        except BaseException:
+            driver.close()
+            raise
         return store
 
     def _reached(self, connect: Callable[[], Driver]) -> Driver:

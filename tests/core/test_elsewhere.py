@@ -8,7 +8,9 @@ from typing import Any
 import pytest
 
 from longshore import Features, Longshore, Task
-from longshore.errors import TooLarge
+from longshore.contract import Driver
+from longshore.errors import StoreFull, TooLarge
+from longshore.memory import MemoryDriver
 from longshore.memory_store import MemoryStore
 from longshore.testing.clock import ManualClock
 
@@ -37,6 +39,23 @@ def test_jobs_go_there_until_the_end_of_the_block(app: Longshore, work: Task[[st
         there = work.enqueue("b")
         assert ids(app) == [there.id]
     assert ids(app) == [before.id]
+
+
+def test_a_store_that_cannot_be_made_ready_is_closed(memory: MemoryStore, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nobody else would: the next use opens another."""
+    closed: list[Driver] = []
+
+    def fail(self: Driver) -> None:
+        raise StoreFull("no room for the schema")
+
+    def close(self: Driver) -> None:
+        closed.append(self)
+
+    monkeypatch.setattr(MemoryDriver, "migrate", fail)
+    monkeypatch.setattr(MemoryDriver, "close", close)
+    with pytest.raises(StoreFull), Longshore(memory) as app:
+        _ = app.store
+    assert len(closed) == 1
 
 
 def test_the_way_back_is_found_after_an_error_too(app: Longshore, work: Task[[str], None]) -> None:

@@ -84,12 +84,13 @@ def test_two_transactions_that_want_one_slot(store: MongoDriver, connect: Connec
 
 
 def test_who_meets_an_open_transaction_waits_for_it_a_while(store: MongoDriver, connect: Connect) -> None:
-    """As long as a call may take; the transaction stands, and who comes again finds what it left."""
+    """Not as long as a call may take, so it is known that nothing was stored; who comes again finds what it left."""
     impatient = connect(timeout=1)
     with store.transaction() as tx:
         store.insert([JOB], tx=tx)
-        with pytest.raises(Unavailable):
+        with pytest.raises(Unavailable, match="open transaction") as caught:
             impatient.insert([JOB])
+    assert caught.value.unknown is False
     assert impatient.insert([JOB])[0].outcome is Insertion.REPEATED
     assert ids(store) == ["a"]
 
