@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import signal
 import threading
 from collections.abc import Iterator
@@ -28,7 +29,8 @@ def client(tmp_path: Path, shared_server: Serve, namespace: str) -> Iterator[red
 
 @pytest.fixture
 def lines(client: redis.Redis) -> Lines:
-    return Lines(client, "the server", replicas=0, patience=1.0)
+    """Lines for which a second goes by whenever they look at the clock."""
+    return Lines(client, "the server", replicas=0, patience=1.0, monotonic=itertools.count().__next__)
 
 
 def number_of(client: redis.Redis) -> int:
@@ -48,6 +50,14 @@ def test_a_connection_that_the_server_has_closed_is_noticed_before_it_is_used(
     client.client_kill_filter(_id=str(named))
     assert lines.call("ECHO", "a") == b"a"
     assert lines.call("CLIENT", "ID") != named
+
+
+def test_one_that_was_used_just_now_is_not_looked_at(client: redis.Redis) -> None:
+    lines = Lines(client, "the server", replicas=0, patience=1.0, monotonic=lambda: 0.0)
+    client.client_kill_filter(_id=str(lines.call("CLIENT", "ID")))
+    with pytest.raises(redis.exceptions.ConnectionError):
+        lines.call("ECHO", "a")
+    assert lines.call("ECHO", "a") == b"a"
 
 
 def test_what_the_server_refuses_leaves_the_connection_as_it_was(lines: Lines, client: redis.Redis) -> None:
