@@ -95,8 +95,9 @@ class Courier(Told):
             while not self._is_done():
                 self._bell.silence()
                 if self._ensure_lease() and self._ensure_certainty():
-                    self._turn()
+                    pause = self._turn()
                     self._team.turned()
+                    self._bell.wait(pause)
             self._hand_back_the_rest()
         finally:
             self.leave()
@@ -122,7 +123,7 @@ class Courier(Told):
             self.claiming.again()
         return False
 
-    def _turn(self) -> None:
+    def _turn(self) -> float:
         self._collect()
         self._hand_back()
         self._stop_the_late()
@@ -132,13 +133,14 @@ class Courier(Told):
             claims = self._claims(wanted, is_due=is_due)
             if claims or self._ledger.undelivered:
                 self._trip(claims, wanted)
-                return
+                return 0.0
         finally:
             self.claiming.gave_back()
         if not self._ledger.follower.is_done():
             self._follow()
         elif not (self._outcomes or self._is_done()):  # The last outcome may have been one of a run that was void.
-            self._bell.wait(self._time_to_sleep(wanted))
+            return self._time_to_sleep(wanted)
+        return 0.0
 
     def _ensure_lease(self) -> bool:
         if self._lease.is_valid():
@@ -167,10 +169,8 @@ class Courier(Told):
         self._unsure = True
 
     def _ensure_certainty(self) -> bool:
-        """Compares what is held with what runs here: after a call with unknown outcome, and at each heartbeat.
-
-        Reads what limits and pauses allow, where that may have changed.
-        """
+        """Compares what is held with what runs here, after a call with unknown outcome and at each heartbeat; reads what
+        limits and pauses allow, where that may have changed."""
         if not (self._unsure or self._look_at_held or self.allowance.must_read_rules):
             return True
         try:
@@ -375,9 +375,9 @@ class Courier(Told):
         self.claiming.answered(claimed, now)
         self._ledger.follower.meet(claimed.expired)
         taken = [run for run in (self._side.run_of(job, now) for job in claimed.jobs) if self._known(run, now)]
+        self._team.slots.put(*taken)  # Before all that nobody waits for.
         self.claiming.gave_back(claimed.jobs)
         self.claiming.placed(wanted, len(claimed.jobs))
-        self._team.slots.put(*taken)
         if self._team.slots.waiting() and not all(map(self.claiming.is_quick, {job.task for job in claimed.jobs})):
             far = self.claiming.too_far()
             self._release(self._taken_back(far.__contains__) if far else [])
