@@ -169,8 +169,8 @@ class Courier(Told):
         self._unsure = True
 
     def _ensure_certainty(self) -> bool:
-        """Compares what is held with what runs here, after a call with unknown outcome and at each heartbeat; reads what
-        limits and pauses allow, where that may have changed."""
+        """Compares what is held with what runs here, after a call with unknown outcome and at each heartbeat; reads
+        what limits and pauses allow, where that may have changed."""
         if not (self._unsure or self._look_at_held or self.allowance.must_read_rules):
             return True
         try:
