@@ -10,21 +10,33 @@ from typing import Any, Final, Self, TypeVar
 import sqlalchemy
 from sqlalchemy.schema import DropTable
 
-from longshore.contract import Clock, Features, Instant, Limits, Listener, Sleeper
+from longshore.contract import (
+    Clock,
+    Features,
+    Inserted,
+    Instant,
+    Limits,
+    Listener,
+    NewJob,
+    Sleeper,
+    State,
+    StoredJob,
+)
 from longshore.errors import Unavailable
 from longshore_sql.driver import SQLDriver
 from longshore_sql.examined import Examined, examined_by_mysql
-from longshore_sql.inserting import Inserting
+from longshore_sql.inserting import INSERTED, Inserting
 from longshore_sql.mysql_dialect import MySQLDialect, errors
 from longshore_sql.mysql_errors import DEADLOCK, WAITED_TOO_LONG, Translated, code_of, lost_transaction
 from longshore_sql.mysql_heads import NumberedHeads
 from longshore_sql.mysql_inserting import WholeInserting
 from longshore_sql.mysql_options import Options
+from longshore_sql.mysql_plain import CLOCK, PlainInserting
+from longshore_sql.mysql_pool import PoolSource
 from longshore_sql.mysql_records import WeighedRecords
 from longshore_sql.mysql_sources import (
     ConnectionSource,
     EngineSource,
-    PoolSource,
     Source,
     cursor_of,
     is_connected_directly,
@@ -33,7 +45,7 @@ from longshore_sql.mysql_sources import (
 from longshore_sql.mysql_wakes import Bell, Board, CommitWatch, Ears
 from longshore_sql.records import Records
 from longshore_sql.schema import Schema
-from longshore_sql.statements import Cursor, Step
+from longshore_sql.statements import Cursor, Row, Step
 
 T = TypeVar("T")
 
@@ -42,7 +54,7 @@ TRIES: Final = 10
 WAITS: Final = 2
 """How often one is begun that waits too long for others' rows: perhaps they stood in a row, each for a moment."""
 
-_CLOCK: Final = "SELECT TIMESTAMPDIFF(MICROSECOND, '1970-01-01', UTC_TIMESTAMP(6))"
+_CLOCK: Final = f"SELECT {CLOCK}"
 _WRITING: Final = ("SET TRANSACTION ISOLATION LEVEL READ COMMITTED", "START TRANSACTION")
 _READING: Final = ("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ", "START TRANSACTION READ ONLY")
 _MIGRATING: Final = 60
@@ -169,6 +181,21 @@ class MySQLDriver(SQLDriver):
     def examined(self) -> int:
         return self._examined.total()
 
+    @cached_property
+    def _plain(self) -> PlainInserting:
+        return PlainInserting(self._schema, self._dialect, self._clock)
+
+    def _stored(self, jobs: Sequence[NewJob | StoredJob], tx: Any) -> list[Inserted]:
+        if len(jobs) == 1 and tx is None and self._source.is_ours and not self._examined.is_asked:
+            row = self._plain.row(jobs)
+            if row is not None and self._persistent(lambda: self._has_landed(row)):
+                return [INSERTED[State.PENDING]]
+        return super()._stored(jobs, tx)
+
+    def _has_landed(self, row: Row) -> bool:
+        with self._translated, self._source.cursor() as cursor:
+            return self._plain.insert(cursor, row)
+
     def _heads(self) -> NumberedHeads:
         return NumberedHeads(self._schema, self._dialect)
 
@@ -181,16 +208,21 @@ class MySQLDriver(SQLDriver):
         return WeighedRecords(self._schema, self._dialect)
 
     def _written(self, work: Callable[[Step], T], tx: Any = None) -> T:
+        written = super()._written
+        return self._persistent(lambda: written(work)) if tx is None else written(work, tx)
+
+    def _persistent(self, act: Callable[[], T]) -> T:
+        """What it answers, begun again where nothing was done because others went first."""
         waited = 0
-        for _ in range(TRIES - 1 if tx is None else 0):
+        for _ in range(TRIES - 1):
             try:
-                return super()._written(work)
+                return act()
             except Unavailable as error:
                 code = code_of(error.__cause__)
                 waited += code == WAITED_TOO_LONG
                 if waited == WAITS or code not in {*DEADLOCK, WAITED_TOO_LONG}:
                     raise
-        return super()._written(work, tx)
+        return act()
 
     def _write(self, tx: Any = None) -> AbstractContextManager[Step]:
         if tx is not None:
@@ -206,8 +238,7 @@ class MySQLDriver(SQLDriver):
 
     @contextmanager
     def _transaction(self, begin: Sequence[str]) -> Iterator[Step]:
-        with self._translated, self._source.lent() as connection:
-            cursor = cursor_of(connection)
+        with self._translated, self._source.cursor() as cursor:
             step = self._begun(cursor, begin)
             with self._examined.counting(cursor):
                 yield step

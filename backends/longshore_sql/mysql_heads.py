@@ -14,6 +14,7 @@ from sqlalchemy import ColumnElement, Select, func, select, union_all
 
 from longshore.contract import Claim, State, UniqueScope
 from longshore_sql.heads import Heads, Look, Survey
+from longshore_sql.mysql_rows import packed, unpacked
 from longshore_sql.schema import Lane, constant
 from longshore_sql.statements import Row, Statement, Step, given
 
@@ -40,7 +41,7 @@ class NumberedHeads(Heads):
         self._awaited = compiled(select(row).where(these, self._is_awaited()))
         self._expire = compiled(self._expiring(constant(False)))
         self._mark = compiled(job.update().where(these).values(releases=constant(True)))
-        self._whole = compiled(select(*self._as_taken()).where(these))
+        self._whole = compiled(select(*packed(self._as_taken())).where(these))
         self._first_lanes: dict[int, Statement] = {}
         self._next_lane = compiled(self._first_task(given("queue"), given("task")))
 
@@ -76,13 +77,14 @@ class NumberedHeads(Heads):
             "holder": holder, "state": int(to), "counted": int(running),
             "freed": UniqueScope.START.value if running else 0,
         }  # fmt: skip
-        found = self._statement(look, len(aside)).run(step.cursor, **named)
+        found = self._statement(look, len(aside)).run(step.cursor, **named).fetchall()
         if look.by_id or (len(look.queues) == 1 and not aside):
-            return found
+            return unpacked(found)
         rows = [row for row, *_ in found]
         if not rows:
             return ()
-        whole = {row[-1]: row for row in self._whole.run(step.cursor, **named, rows=self._dialect.listing(rows))}
+        those = self._whole.run(step.cursor, **named, rows=self._dialect.listing(rows)).fetchall()
+        whole = {row[-1]: row for row in unpacked(those)}
         return [whole[row] for row in rows]
 
     def put_aside(self, step: Step, claim: Claim, look: Look, limit: int) -> int:
@@ -115,7 +117,7 @@ class NumberedHeads(Heads):
         return self._reads[key]
 
     def _finding(self, look: Look, tasks: int, takes: bool) -> Any:
-        columns = self._as_taken() if takes else [self._schema.row]
+        columns = packed(self._as_taken()) if takes else [self._schema.row]
         if look.by_id:
             found = self._by_id(columns)
             return self._dialect.passing_over(found) if takes else found

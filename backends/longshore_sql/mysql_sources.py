@@ -2,36 +2,26 @@
 
 from __future__ import annotations
 
-import os
 import sys
 import threading
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager, suppress
-from typing import Any, ClassVar, Final
+from typing import Any, ClassVar
 
 import pymysql
 import pymysql.cursors
 import sqlalchemy
 from pymysql.constants import SERVER_STATUS
-from sqlalchemy.pool import NullPool, QueuePool
+from sqlalchemy.pool import NullPool
 
-from longshore.errors import Closed, ConfigurationError, Unsupported
+from longshore.errors import ConfigurationError, Unsupported
 from longshore_sql.handles import in_sqlalchemy, outside, unwrapped
 from longshore_sql.mysql_dialect import errors
 from longshore_sql.mysql_errors import is_broken, unopened
-from longshore_sql.mysql_options import Options
 
 Connection = Any
 """PyMySQL's, mysqlclient's, or one that SQLAlchemy makes look like these."""
-
-_SETTINGS: Final = (
-    "SET SESSION TRANSACTION ISOLATION LEVEL READ COMMITTED; "
-    "SET SESSION innodb_lock_wait_timeout = {wait}, sql_mode = 'STRICT_TRANS_TABLES,NO_ENGINE_SUBSTITUTION' "
-    # A long list of ids would else become a table of its own, which is then joined by whatever way looks cheap.
-    # And what is asked of one row at a time would be gathered for all that there are.
-    "/*M!100203 , in_predicate_conversion_threshold = 0, optimizer_switch = 'exists_to_in=off' */"
-)
 
 
 class Source(ABC):
@@ -46,6 +36,12 @@ class Source(ABC):
     def lent(self) -> AbstractContextManager[Connection]:
         """A connection outside any transaction. What is left open on it is rolled back."""
 
+    @contextmanager
+    def cursor(self) -> Iterator[Any]:
+        """A cursor of such a connection."""
+        with self.lent() as connection:
+            yield cursor_of(connection)
+
     @abstractmethod
     def engine(self) -> sqlalchemy.Engine:
         """An engine for transactions of the application's own."""
@@ -57,75 +53,6 @@ class Source(ABC):
     def close(self) -> None:
         """Closes what was opened here."""
         return
-
-
-class PoolSource(Source):
-    """Connections of our own in a pool. A child of fork opens new ones."""
-
-    is_ours = True
-
-    def __init__(self, options: Options) -> None:
-        self._options = options
-        self._arguments = options.arguments()
-        self._settings = _SETTINGS.format(wait=max(1, round(options.lock_timeout)))
-        self._process = os.getpid()
-        self._abandoned: list[QueuePool] = []
-        self._closed = False
-        self._lock = threading.Lock()
-        self.target = options.target()
-        self._pool = self._fresh()
-
-    @contextmanager
-    def lent(self) -> Iterator[Connection]:
-        pool = self._own()
-        pooled = pool.connect()
-        try:
-            yield pooled.driver_connection
-        except BaseException as error:
-            if is_broken(error) or not _rolled_back(pooled.driver_connection):
-                # The others were most likely broken by the same.
-                pooled.invalidate()
-                pool.dispose()
-            raise
-        finally:
-            pooled.close()
-
-    def engine(self) -> sqlalchemy.Engine:
-        return sqlalchemy.create_engine("mysql+pymysql://", pool=self._own())
-
-    def _own(self) -> QueuePool:
-        if self._closed:
-            raise Closed("the driver of this MariaDB was closed: connect again")
-        if self._process != os.getpid():
-            with self._lock:
-                if self._process != os.getpid():
-                    # The parent goes on with these: nothing may be sent on them, not even a farewell.
-                    self._abandoned.append(self._pool)
-                    self._pool, self._process = self._fresh(), os.getpid()
-        return self._pool
-
-    def opened(self) -> Connection:
-        connection = _opened(self._arguments)
-        try:
-            cursor = connection.cursor()
-            cursor.execute(self._settings)
-            cursor.nextset()
-        except BaseException:
-            connection.close()
-            raise
-        return connection
-
-    def close(self) -> None:
-        self._closed = True
-        if self._process == os.getpid():
-            self._pool.dispose()
-
-    def _fresh(self) -> QueuePool:
-        options = self._options
-        return QueuePool(
-            self.opened, pool_size=options.pool_size, max_overflow=options.max_overflow, timeout=options.pool_timeout,
-            recycle=int(options.pool_recycle) or -1, use_lifo=True, reset_on_return=None,
-        )  # fmt: skip
 
 
 class EngineSource(Source):
@@ -146,7 +73,7 @@ class EngineSource(Source):
         try:
             yield pooled.driver_connection
         except BaseException as error:
-            if is_broken(error) or not _rolled_back(pooled.driver_connection):
+            if is_broken(error) or not rolled_back(pooled.driver_connection):
                 pooled.invalidate()
             raise
         finally:
@@ -185,7 +112,7 @@ class ConnectionSource(Source):
             try:
                 yield connection
             except BaseException:
-                _rolled_back(connection)
+                rolled_back(connection)
                 raise
 
     def engine(self) -> sqlalchemy.Engine:
@@ -194,7 +121,7 @@ class ConnectionSource(Source):
     def opened(self) -> Connection:
         if self._address is None:
             raise Unsupported("no second connection can be made from this one: hand in an Engine, or give a URL")
-        return _opened(self._address)
+        return opened(self._address)
 
 
 def joined(tx: Any) -> Connection:
@@ -265,8 +192,8 @@ def _is_inside(connection: Connection) -> bool | None:
     return bool(connection.server_status & SERVER_STATUS.SERVER_STATUS_IN_TRANS)
 
 
-def _rolled_back(connection: Connection) -> bool:
-    """Whether the connection is of further use, with nothing left open on it."""
+def rolled_back(connection: Connection) -> bool:
+    """Rolls back what is open; whether the connection is of further use, with nothing left open on it."""
     with suppress(*errors("Error")):
         connection.rollback()
         return True
@@ -284,7 +211,8 @@ def _address(connection: Any) -> dict[str, Any]:
     return {**address, **secured, "database": connection.db, "charset": "utf8mb4", "autocommit": True}
 
 
-def _opened(arguments: dict[str, Any]) -> pymysql.Connection[Any]:
+def opened(arguments: dict[str, Any]) -> pymysql.Connection[Any]:
+    """A new connection."""
     try:
         return pymysql.connect(**arguments)
     except pymysql.MySQLError as error:

@@ -27,6 +27,8 @@ SLEEP: Final = 4
 """Seconds of one sleep in the server: as late as that comes what nobody could interrupt it for."""
 _APART: Final = 0.005
 """Seconds between two rounds of ringing: what comes meanwhile goes with the later one."""
+_UNHEARD: Final = 0.02
+"""The same where nobody listened: who enqueues one job after the other need not be told so each time."""
 _ROUNDS: Final = 100
 """How often somebody who was rung is interrupted before it is left to the end of his sleep."""
 _FORGOTTEN: Final = 60
@@ -143,6 +145,7 @@ class Bell:
             return
         cursor.execute(self._board.ring, [sorted(topics)])
         if not cursor.rowcount:
+            time.sleep(_UNHEARD)
             return
         for _ in range(_ROUNDS):
             cursor.execute(self._board.rung, ())
