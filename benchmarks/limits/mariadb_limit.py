@@ -12,6 +12,7 @@ from urllib.parse import urlsplit
 
 import pymysql
 
+from benchmarks.limits.loops import BATCH, Loops
 from benchmarks.programs import (
     DRAIN,
     DRAIN_BACKLOG,
@@ -25,10 +26,7 @@ from benchmarks.programs import (
     Send,
 )
 from benchmarks.servers import url_in
-from benchmarks.stage import Stage
 
-BATCH = 100
-BULK = 1_000
 HOLDER = "holder"
 SLEEP_SECONDS = 0.1
 """As late as that a job is picked up whose interruption came between two sleeps."""
@@ -75,11 +73,6 @@ def _insert(connection: Connection, numbers: Sequence[int]) -> None:
         cursor.execute(INSERT + ",".join([ROW] * len(numbers)), values)
 
 
-def _fill(connection: Connection, first: int, count: int) -> None:
-    for start in range(first, first + count, BULK):
-        _insert(connection, range(start, min(start + BULK, first + count)))
-
-
 def _claim(connection: Connection, limit: int) -> Claimed:
     with connection.cursor() as cursor:
         cursor.execute("START TRANSACTION")
@@ -97,54 +90,11 @@ def _complete(connection: Connection, claimed: Claimed) -> None:
         cursor.execute(COMPLETE.format(" UNION ALL ".join([GIVEN] * len(claimed))), [*values, HOLDER])
 
 
-def _enqueue_one(stage: Stage) -> None:
-    with _opened(stage.directory) as connection:
-        for number in range(stage.warm_up):
-            _insert(connection, [number])
-        with stage.timed():
-            for number in range(stage.warm_up, stage.warm_up + stage.jobs):
-                _insert(connection, [number])
-
-
-def _enqueue_bulk(stage: Stage) -> None:
-    with _opened(stage.directory) as connection:
-        _fill(connection, 0, stage.warm_up)
-        with stage.timed():
-            _fill(connection, stage.warm_up, stage.jobs)
-
-
-def _drain_by(stage: Stage, batch: int, more: int = 0) -> None:
-    with _opened(stage.directory) as connection:
-        _fill(connection, 0, stage.warm_up + stage.jobs + more)
-        for left in range(stage.warm_up, 0, -BATCH):
-            _turn(connection, min(BATCH, left))
-        with stage.timed():
-            for left in range(stage.jobs, 0, -batch):
-                _turn(connection, min(batch, left))
-
-
-def _turn(connection: Connection, batch: int) -> None:
-    claimed = _claim(connection, batch)
-    assert len(claimed) == batch, "not every job was claimed"
-    _complete(connection, claimed)
-
-
-def _drain_one(stage: Stage) -> None:
-    _drain_by(stage, 1)
-
-
-def _drain(stage: Stage) -> None:
-    _drain_by(stage, BATCH)
-
-
-def _drain_with_backlog(stage: Stage) -> None:
-    _drain_by(stage, BATCH, stage.backlog)
-
-
 def _serve(directory: Path, began: Began) -> None:
     """Sleeps in the server until somebody interrupts that; a job is picked up when its claim is committed."""
-    with _opened(directory) as connection:
-        (directory / "listener").write_text(str(connection.thread_id()))
+    with _opened(directory) as connection, _opened(directory) as ear:
+        # Nothing else runs there: an interruption hits a sleep, or nothing.
+        (directory / "listener").write_text(str(ear.thread_id()))
         while True:
             claimed = _claim(connection, BATCH)
             for _, _, payload in claimed:
@@ -152,7 +102,7 @@ def _serve(directory: Path, began: Began) -> None:
             if claimed:
                 _complete(connection, claimed)
             else:
-                with suppress(pymysql.OperationalError), connection.cursor() as cursor:
+                with suppress(pymysql.OperationalError), ear.cursor() as cursor:
                     cursor.execute(f"SELECT SLEEP({SLEEP_SECONDS})")
 
 
@@ -169,16 +119,18 @@ def _producer(directory: Path) -> Iterator[Send]:
         yield send
 
 
+_LOOPS = Loops(opened=_opened, insert=_insert, claim=_claim, complete=_complete)
+
 LIMIT = Program(
     title="limit (hand-written SQL)",
     promise="Durable and at least once, claims and completions fenced by holder and generation, results kept; no "
     "retries, no limits, no leases: the floor, not a queue.",
     phases={
-        ENQUEUE_ONE: Phase(run=_enqueue_one, jobs=4_000),
-        ENQUEUE_BULK: Phase(run=_enqueue_bulk, jobs=50_000),
-        DRAIN_ONE: Phase(run=_drain_one, jobs=2_000),
-        DRAIN: Phase(run=_drain, jobs=30_000),
-        DRAIN_BACKLOG: Phase(run=_drain_with_backlog, jobs=30_000),
+        ENQUEUE_ONE: Phase(run=_LOOPS.enqueue_one, jobs=4_000),
+        ENQUEUE_BULK: Phase(run=_LOOPS.enqueue_bulk, jobs=50_000),
+        DRAIN_ONE: Phase(run=_LOOPS.drain_one, jobs=2_000),
+        DRAIN: Phase(run=_LOOPS.drain, jobs=30_000),
+        DRAIN_BACKLOG: Phase(run=_LOOPS.drain_with_backlog, jobs=30_000),
     },
     pick_up=PickUp(serve=_serve, producer=_producer),
 )

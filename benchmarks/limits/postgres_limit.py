@@ -11,6 +11,7 @@ from typing import Any
 
 import psycopg
 
+from benchmarks.limits.loops import BATCH, Loops
 from benchmarks.programs import (
     DRAIN,
     DRAIN_BACKLOG,
@@ -25,10 +26,7 @@ from benchmarks.programs import (
     Send,
 )
 from benchmarks.servers import url_in
-from benchmarks.stage import Stage
 
-BATCH = 100
-BULK = 1_000
 HOLDER = "holder"
 
 SCHEMA = """
@@ -75,11 +73,6 @@ def _insert(connection: Connection, numbers: Sequence[int]) -> None:
     connection.execute(INSERT, (ids, due, payloads))
 
 
-def _fill(connection: Connection, first: int, count: int) -> None:
-    for start in range(first, first + count, BULK):
-        _insert(connection, range(start, min(start + BULK, first + count)))
-
-
 def _claim(connection: Connection, limit: int) -> Claimed:
     return connection.execute(CLAIM, (HOLDER, limit)).fetchall()
 
@@ -89,49 +82,6 @@ def _complete(connection: Connection, claimed: Claimed) -> None:
     generations = "{" + ",".join([str(generation) for _, generation, _ in claimed]) + "}"
     results = '{"' + '","'.join(["\\\\x" + payload.hex() for _, _, payload in claimed]) + '"}'
     connection.execute(COMPLETE, (ids, generations, results, HOLDER))
-
-
-def _enqueue_one(stage: Stage) -> None:
-    with _opened(stage.directory) as connection:
-        for number in range(stage.warm_up):
-            _insert(connection, [number])
-        with stage.timed():
-            for number in range(stage.warm_up, stage.warm_up + stage.jobs):
-                _insert(connection, [number])
-
-
-def _enqueue_bulk(stage: Stage) -> None:
-    with _opened(stage.directory) as connection:
-        _fill(connection, 0, stage.warm_up)
-        with stage.timed():
-            _fill(connection, stage.warm_up, stage.jobs)
-
-
-def _drain_by(stage: Stage, batch: int, more: int = 0) -> None:
-    with _opened(stage.directory) as connection:
-        _fill(connection, 0, stage.warm_up + stage.jobs + more)
-        _complete(connection, _claim(connection, stage.warm_up))
-        with stage.timed():
-            for left in range(stage.jobs, 0, -batch):
-                _turn(connection, min(batch, left))
-
-
-def _turn(connection: Connection, batch: int) -> None:
-    claimed = _claim(connection, batch)
-    assert len(claimed) == batch, "not every job was claimed"
-    _complete(connection, claimed)
-
-
-def _drain_one(stage: Stage) -> None:
-    _drain_by(stage, 1)
-
-
-def _drain(stage: Stage) -> None:
-    _drain_by(stage, BATCH)
-
-
-def _drain_with_backlog(stage: Stage) -> None:
-    _drain_by(stage, BATCH, stage.backlog)
 
 
 def _serve(directory: Path, began: Began) -> None:
@@ -159,17 +109,19 @@ def _producer(directory: Path) -> Iterator[Send]:
         yield send
 
 
+_LOOPS = Loops(opened=_opened, insert=_insert, claim=_claim, complete=_complete)
+
 LIMIT = Program(
     title="limit (hand-written SQL)",
     promise="Durable and at least once, claims and completions fenced by holder and generation, results kept; no "
     "retries, no limits, no leases: the floor, not a queue.",
     phases={
-        ENQUEUE_ONE: Phase(run=_enqueue_one, jobs=5_000),
-        ENQUEUE_BULK: Phase(run=_enqueue_bulk, jobs=100_000),
-        DRAIN_ONE: Phase(run=_drain_one, jobs=3_000),
-        DRAIN: Phase(run=_drain, jobs=50_000),
-        DRAIN_BEST: Phase(run=_drain, jobs=50_000),
-        DRAIN_BACKLOG: Phase(run=_drain_with_backlog, jobs=50_000),
+        ENQUEUE_ONE: Phase(run=_LOOPS.enqueue_one, jobs=5_000),
+        ENQUEUE_BULK: Phase(run=_LOOPS.enqueue_bulk, jobs=100_000),
+        DRAIN_ONE: Phase(run=_LOOPS.drain_one, jobs=3_000),
+        DRAIN: Phase(run=_LOOPS.drain, jobs=50_000),
+        DRAIN_BEST: Phase(run=_LOOPS.drain, jobs=50_000),
+        DRAIN_BACKLOG: Phase(run=_LOOPS.drain_with_backlog, jobs=50_000),
     },
     pick_up=PickUp(serve=_serve, producer=_producer),
 )
