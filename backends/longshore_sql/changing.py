@@ -21,7 +21,7 @@ from longshore_sql.inserting import Inserting
 from longshore_sql.rows import COLUMNS, changed_columns, job_of
 from longshore_sql.schema import Schema, constant, is_any_of
 from longshore_sql.shapes import ROWS, ArrayBulk, Bulk, Shape, ShapeKey, shape_of
-from longshore_sql.statements import Cursor, Row, Statement, Step, given
+from longshore_sql.statements import Cursor, Row, Statement, Step, given, post
 
 
 class Run(NamedTuple):
@@ -68,7 +68,7 @@ class Changing:
         self._writes: dict[tuple[str, ...], Statement] = {}
         job, parent, attempt = schema.job.c, schema.parent.c, schema.attempt.c
         self._lock = dialect.compiled(
-            dialect.locking(select(job.id).where(dialect.among(job.id, "ids")).order_by(job.id))
+            dialect.holding(select(job.id).where(dialect.among(job.id, "ids")).order_by(job.id))
         )
         found = select(*(job[name] for name in COLUMNS)).where(job.id == given("id"))
         self._find = dialect.compiled(dialect.locking(found))
@@ -143,7 +143,7 @@ class Changing:
 
     def _run(self, key: ShapeKey, changes: list[Change]) -> Run:
         shape = self._shape(key, changes[0])
-        least = 2 if self._dialect.has_arrays else ROWS
+        least = 2 if self._dialect.has_arrays or self._dialect.repeats_rows else ROWS
         bulk = shape.bulk if shape is not None and len(changes) >= least else None
         if isinstance(bulk, ArrayBulk) and len({change.id for change in changes}) < len(changes):
             bulk = None  # Of two changes of one job it would make one, and nobody knows which.
@@ -184,13 +184,13 @@ class Changing:
         if len(changes) == 1:
             return False
         cursor = step.cursor
-        cursor.execute("SAVEPOINT longshore_update")
+        post(cursor, "SAVEPOINT longshore_update")
         moved = shape.make(step, changes, run.bulk) == len(changes)
         if moved and shape.appends:
             self._append(step, changes)
         if not moved:
-            cursor.execute("ROLLBACK TO SAVEPOINT longshore_update")
-        cursor.execute("RELEASE SAVEPOINT longshore_update")
+            post(cursor, "ROLLBACK TO SAVEPOINT longshore_update")
+        post(cursor, "RELEASE SAVEPOINT longshore_update")
         return moved
 
     def _known(self, step: Step, run: Run) -> _Known | None:

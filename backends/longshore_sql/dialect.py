@@ -32,6 +32,8 @@ class Dialect(ABC):
     """Whether writers lock the rows that they touch, not the whole store: then others may write meanwhile."""
     has_arrays: ClassVar[bool] = False
     """Whether `arrays` gives a table."""
+    repeats_rows: ClassVar[bool] = False
+    """Whether the text of a statement that reads one row of a given `table` can be made to read any number."""
     has_sequences: ClassVar[bool] = False
     """Whether the versions of records come from a sequence."""
 
@@ -98,6 +100,10 @@ class Dialect(ABC):
         """The statement, made to lock what it finds and to wait for what others have locked."""
         return statement
 
+    def holding(self, statement: Select[Any]) -> Select[Any]:
+        """The same for what nobody reads."""
+        return self.locking(statement)
+
     def current(self, statement: Select[Any]) -> Select[Any]:
         """The statement, made to see what is committed by now, where its transaction may be on an older state."""
         return statement
@@ -108,6 +114,11 @@ class Dialect(ABC):
         The value of a column in a row is the parameter `cell` names.
         """
         return None
+
+    def repeated(self, text: str, rows: int) -> str:
+        """The text of a statement that reads one row of a given `table`, made to read so many; only where
+        `repeats_rows`. Their values stand before all others."""
+        raise NotImplementedError("statements read just so many rows as they were compiled for")
 
     def arrays(self, columns: Sequence[ColumnElement[Any]]) -> FromClause | None:
         """Given arrays, one for each column, as a table of any number of rows; None where there are no arrays.

@@ -224,6 +224,12 @@ class MySQLDriver(SQLDriver):
                     raise
         return act()
 
+    def _glanced(self, look: Callable[[Cursor], T]) -> T:
+        if not self._source.is_ours or self._examined.is_asked:
+            return super()._glanced(look)
+        with self._translated, self._source.cursor() as cursor:
+            return look(cursor)
+
     def _write(self, tx: Any = None) -> AbstractContextManager[Step]:
         if tx is not None:
             return self._joined(tx)

@@ -6,7 +6,7 @@ import sys
 from collections.abc import Iterable, Sequence
 from typing import Any, Final
 
-from sqlalchemy import ColumnElement, FromClause, Select, Table, select, union_all
+from sqlalchemy import ColumnElement, FromClause, Select, Table, func, select, union_all
 from sqlalchemy.dialects.mysql import insert
 from sqlalchemy.dialects.mysql.mariadb import loader
 from sqlalchemy.dialects.mysql.pymysql import MySQLDialect_pymysql
@@ -14,9 +14,11 @@ from sqlalchemy.schema import CreateIndex, CreateTable
 from sqlalchemy.sql import Insert
 
 from longshore_sql.dialect import Dialect, cell, indexes_of
+from longshore_sql.schema import constant
 from longshore_sql.statements import given
 
 _LIBRARIES: Final = ("pymysql", "MySQLdb", "asyncmy.errors")
+_ALL: Final = constant(2**62)
 _NOBODY: Final = ("",)
 """What stands for an empty list, which these databases have no word for: no text is empty, and no number is."""
 
@@ -30,6 +32,7 @@ class MySQLDialect(Dialect):
     """Builds and compiles for MariaDB or MySQL, whose writers lock rows and not the whole store."""
 
     locks_rows = True
+    repeats_rows = True
 
     def __init__(self, *, is_mariadb: bool = True) -> None:
         dialect: Any = loader("pymysql") if is_mariadb else MySQLDialect_pymysql
@@ -72,12 +75,21 @@ class MySQLDialect(Dialect):
     def locking(self, statement: Select[Any]) -> Select[Any]:
         return statement.with_for_update()
 
+    def holding(self, statement: Select[Any]) -> Select[Any]:
+        # Else each row would be sent. The limit keeps the order, in which a derived table is else free.
+        return select(func.count()).select_from(self.locking(statement).limit(_ALL).subquery("held"))
+
     def current(self, statement: Select[Any]) -> Select[Any]:
         return statement.with_for_update(read=True)
 
     def table(self, names: Sequence[str], rows: int) -> FromClause:
         one_by_one = [select(*(given(cell(name, row)).label(name) for name in names)) for row in range(rows)]
-        return union_all(*one_by_one).subquery("given")
+        return union_all(*one_by_one).subquery("given") if rows > 1 else one_by_one[0].subquery("given")
+
+    def repeated(self, text: str, rows: int) -> str:
+        table = text[text.index("(SELECT ") : text.index(") AS given")]
+        row = f" UNION ALL SELECT {', '.join(['%s'] * table.count('%s'))}"
+        return text.replace(table, table + row * (rows - 1), 1)
 
     def among(self, column: ColumnElement[Any], name: str) -> ColumnElement[bool]:
         # The client library writes a sequence as what stands between brackets.

@@ -8,13 +8,14 @@ those are then read whole.
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from functools import partial
 from typing import Any, NamedTuple
 
 from sqlalchemy import ColumnElement, Select, func, select, union_all
 
 from longshore.contract import Claim, State, UniqueScope
-from longshore_sql.heads import Heads, Look, Survey
-from longshore_sql.mysql_rows import packed, unpacked
+from longshore_sql.heads import Heads, Look
+from longshore_sql.mysql_rows import RARE, packed, unpacked
 from longshore_sql.schema import Lane, constant
 from longshore_sql.statements import Row, Statement, Step, given
 
@@ -32,6 +33,7 @@ class NumberedHeads(Heads):
 
     def _prepare(self) -> None:
         compiled, job, row = self._dialect.compiled, self._schema.job, self._schema.row
+        self._survey = compiled(self._surveying())
         due = select(row).where(job.c.lane == constant(Lane.FUTURE), job.c.due <= given("now"))
         due = self._through(due, "future").order_by(job.c.due).limit(given("limit"))
         self._due_now = compiled(self._dialect.passing_over(due))
@@ -42,11 +44,9 @@ class NumberedHeads(Heads):
         self._expire = compiled(self._expiring(constant(False)))
         self._mark = compiled(job.update().where(these).values(releases=constant(True)))
         self._whole = compiled(select(*packed(self._as_taken())).where(these))
+        self._rare = compiled(select(row, *(job.c[name] for name in RARE)).where(these))
         self._first_lanes: dict[int, Statement] = {}
         self._next_lane = compiled(self._first_task(given("queue"), given("task")))
-
-    def survey(self, step: Step) -> Survey:
-        return Survey(promotes=True, is_aside=True)  # Its own statements look, each by itself, before they do anything.
 
     def promote(self, step: Step, limit: int) -> int:
         due = [row for (row,) in self._due_now.run(step.cursor, now=step.now, limit=limit)]
@@ -79,13 +79,18 @@ class NumberedHeads(Heads):
         }  # fmt: skip
         found = self._statement(look, len(aside)).run(step.cursor, **named).fetchall()
         if look.by_id or (len(look.queues) == 1 and not aside):
-            return unpacked(found)
+            return unpacked(found, partial(self._rest, step))
         rows = [row for row, *_ in found]
         if not rows:
             return ()
         those = self._whole.run(step.cursor, **named, rows=self._dialect.listing(rows)).fetchall()
-        whole = {row[-1]: row for row in unpacked(those)}
+        whole = {row[-1]: row for row in unpacked(those, partial(self._rest, step))}
         return [whole[row] for row in rows]
+
+    def _rest(self, step: Step, rows: list[int]) -> dict[int, Row]:
+        """What few jobs have, of those that have any of it."""
+        found = self._rare.run(step.cursor, rows=self._dialect.listing(rows)).fetchall()
+        return {row: rest for row, *rest in found}
 
     def put_aside(self, step: Step, claim: Claim, look: Look, limit: int) -> int:
         if look.key not in self._moves:

@@ -67,6 +67,7 @@ class PoolSource(Source):
         try:
             yield line.cursor
         except BaseException as error:
+            line.cursor.forget()
             if is_broken(error) or not rolled_back(line.pooled.driver_connection):
                 # The others were most likely broken by the same.
                 line.pooled.invalidate()

@@ -84,10 +84,10 @@ class Shape:
         if len(rows) == 1:
             return self._single.run(cursor, **rows[0]).rowcount
         made = 0
-        while bulk is not None and len(rows) >= ROWS:
-            cursor.execute(bulk.text, bulk.values(rows[:ROWS], now))
+        while bulk is not None and len(rows) >= bulk.least:
+            cursor.execute(*bulk.asked(rows[: bulk.most], now))
             made += cursor.rowcount
-            del rows[:ROWS]
+            del rows[: bulk.most]
         if rows:
             cursor.executemany(self._single.text, map(self._single.values, rows))
             made += cursor.rowcount
@@ -106,7 +106,8 @@ class Shape:
         """The statement for many changes, where the database has one."""
         names = sorted({*self._single.names} - {"now"})
         arrays = self._dialect.arrays([self._schema.job.c[name] for name in names])
-        table = self._dialect.table(names, ROWS) if arrays is None else arrays
+        repeats = self._dialect.repeats_rows
+        table = self._dialect.table(names, 1 if repeats else ROWS) if arrays is None else arrays
         if table is None:
             return None
 
@@ -114,6 +115,8 @@ class Shape:
             return table.c[name] if name in table.c else given(name)
 
         update = self._update(self._example, of)
+        if repeats:
+            return RepeatedBulk(self._dialect.compiled(update), names, self._dialect.repeated)
         if arrays is None:
             return Bulk(self._dialect.compiled(update), names)
         return ArrayBulk(self._dialect.compiled(update.returning(table.c.place)), names, self._dialect.listing)
@@ -196,6 +199,8 @@ class Shape:
 class Bulk:
     """One statement for `ROWS` changes."""
 
+    least = most = ROWS
+
     def __init__(self, statement: Statement, names: Sequence[str]) -> None:
         self.text = statement.text
         self._pick = itemgetter(*names)
@@ -204,6 +209,28 @@ class Bulk:
     def values(self, rows: Sequence[Mapping[str, Any]], now: int) -> Row:
         """The values of the statement: those of each change, and the time."""
         return self._arranged([value for row in rows for value in self._pick(row)] + [now])
+
+    def asked(self, rows: Sequence[Mapping[str, Any]], now: int) -> tuple[str, Row]:
+        """The text for so many changes, and the values."""
+        return self.text, self.values(rows, now)
+
+
+class RepeatedBulk(Bulk):
+    """One statement for any number of changes, up to some hundreds."""
+
+    least, most = 1, 200
+
+    def __init__(self, statement: Statement, names: Sequence[str], repeated: Callable[[str, int], str]) -> None:
+        self.text = statement.text
+        self._pick = itemgetter(*names)
+        self._times = len(statement.names) - len(names)
+        self._repeated = repeated
+
+    def values(self, rows: Sequence[Mapping[str, Any]], now: int) -> Row:
+        return (*(value for row in rows for value in self._pick(row)), *[now] * self._times)
+
+    def asked(self, rows: Sequence[Mapping[str, Any]], now: int) -> tuple[str, Row]:
+        return self._repeated(self.text, len(rows)), self.values(rows, now)
 
 
 class ArrayBulk(Bulk):
