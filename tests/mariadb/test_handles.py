@@ -134,13 +134,14 @@ class TestTransactions:
     def test_a_deadlock_is_the_applications_to_repeat(self, store: MySQLDriver, url: str) -> None:
         """The server has rolled back all that the transaction did: the error says so, and nothing is repeated."""
         store.insert([JOB, NewJob("b", "q", "t", b"")])
-        first_done = threading.Barrier(2)
+        both = threading.Barrier(2)
 
         def change(order: tuple[str, str], weight: int) -> Unavailable | None:
             with closing(opened(url)) as connection:
                 store.insert([NewJob(f"{order} {number}", "q", "t", b"") for number in range(weight)], tx=connection)
+                both.wait(PATIENCE)  # A row that is locked keeps others from inserting before it.
                 store.update([Change(order[0], fields={"priority": 1})], tx=connection)
-                first_done.wait(PATIENCE)
+                both.wait(PATIENCE)
                 try:
                     store.update([Change(order[1], fields={"priority": 1})], tx=connection)
                 except Unavailable as error:
