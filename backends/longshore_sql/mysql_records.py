@@ -1,7 +1,7 @@
 """Small versioned documents, where a write does not answer what it wrote.
 
 The rows of a call are locked in order, weighed here, and then written. A version is larger than the one before and not
-below the time of the call; what is erased stays as a row that has expired for an hour, so that who writes it anew finds
+below the time of the call; what is erased stays as an expired row for almost an hour, so that who writes it anew finds
 the version that it had.
 """
 
@@ -12,7 +12,7 @@ from typing import Any, Final, NamedTuple
 
 from sqlalchemy import or_, select, tuple_
 
-from longshore.contract import Instant, Write
+from longshore.contract import SECOND, Instant, Write
 from longshore.errors import Unavailable
 from longshore_sql.dialect import Dialect
 from longshore_sql.locked_records import KEPT, SWEPT_AFTER
@@ -22,6 +22,9 @@ from longshore_sql.statements import Step, given
 
 TRIES: Final = 5
 """How often a call begins anew whose new records others wrote meanwhile."""
+
+UNSEEN: Final = 60 * SECOND
+"""How long ago a record has expired that is erased: whoever began before, and looks only now, must not find it live."""
 
 _COLUMNS: Final = ("kind", "key", "value", "version", "expires")
 _Name = tuple[str, str]
@@ -97,7 +100,7 @@ class WeighedRecords(Records):
             "key": write.key,
             "value": write.value or b"",
             "version": version,
-            "expires": now if write.value is None else expires,
+            "expires": now - UNSEEN if write.value is None else expires,
         }
 
     def _sweep(self, step: Step, limit: int) -> None:
