@@ -10,6 +10,7 @@ import pymongo
 import pytest
 
 from longshore.contract import HELD, SECOND, Change, Claim, NewJob, Order, State, Where, Write
+from longshore.testing.clock import ManualClock
 from longshore_mongo.driver import MongoDriver
 
 HOUR = 3_600 * SECOND
@@ -89,6 +90,25 @@ def test_an_exchange_examines_what_it_moves(filled: MongoDriver, examined: Exami
     keys, documents = examined(lambda: filled.exchange(changes, CLAIMS, holder="holder", limit=20))
     assert keys <= 250, f"an exchange of 20 examined {keys} keys"
     assert documents <= 200
+
+
+@pytest.mark.parametrize(("number", "looks"), [(40, 1), (150, 3)])
+def test_what_has_just_become_due_is_taken_with_one_write(
+    connect: Callable[..., MongoDriver], client: pymongo.MongoClient[Any], namespace: str, number: int, looks: int
+) -> None:
+    """In its order among those that were due before; the rest is made findable. Of many the earliest come first."""
+    clock = ManualClock()
+    store = connect(clock=clock)
+    store.migrate()
+    store.insert([NewJob("low", "queue", "wanted", b"1", priority=-1), *some_jobs("foreign", 2, delay=SECOND)])
+    store.insert([*some_jobs("wanted", number, delay=SECOND), NewJob("high", "queue", "wanted", b"1", priority=1)])
+    clock.advance(1)
+    with profiled(client, namespace) as asked:
+        jobs = store.claim(CLAIMS, holder="holder", limit=3).jobs
+    assert [job.id for job in jobs] == ["high", "wanted-0", "wanted-1"]
+    assert len([one for one in asked if one["op"] == "command"]) == looks
+    rest = store.claim(CLAIMS, holder="holder", limit=1_000).jobs
+    assert [rest[0].id, rest[-1].id, len(rest)] == ["wanted-10", "low", number - 1]
 
 
 def test_an_insert_is_one_command(
