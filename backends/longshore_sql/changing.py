@@ -21,14 +21,14 @@ from longshore_sql.inserting import Inserting
 from longshore_sql.rows import COLUMNS, changed_columns, job_of
 from longshore_sql.schema import Schema, constant, is_any_of
 from longshore_sql.shapes import ROWS, ArrayBulk, Bulk, Shape, ShapeKey, shape_of
-from longshore_sql.statements import Cursor, Row, Statement, Step, given, post
+from longshore_sql.statements import Asked, Cursor, Row, Statement, Step, given, post
 
 
 class Run(NamedTuple):
     """Changes of one shape that follow each other; without one they are made singly."""
 
     shape: Shape | None
-    bulk: Bulk | None
+    bulk: Bulk | ArrayBulk | None
     changes: list[Change]
 
 
@@ -97,8 +97,12 @@ class Changing:
         """Puts changes in the order in which they are made, those that take no slot first, and compiles what they need.
 
         It takes milliseconds when a shape is met for the first time: so it is done before the store is locked."""
-        ordered = sorted(changes, key=reference.takes_slot) if any(map(reference.takes_slot, changes)) else changes
-        return Prepared(changes, ordered, [self._run(key, list(run)) for key, run in groupby(ordered, shape_of)], set())
+        runs = self._runs(changes)
+        # A change of a common shape takes no slot.
+        if all(run.shape is not None for run in runs) or not any(map(reference.takes_slot, changes)):
+            return Prepared(changes, changes, runs, set())
+        ordered = sorted(changes, key=reference.takes_slot)
+        return Prepared(changes, ordered, self._runs(ordered), set())
 
     def update(self, step: Step, prepared: Prepared) -> list[Answer]:
         """Makes each change whose guards hold, and answers each."""
@@ -127,9 +131,15 @@ class Changing:
 
     def followed(self, cursor: Cursor, suspects: Sequence[str], freed_turns: Iterable[str]) -> list[str]:
         """Those of the suspects for which somebody may wait, after all."""
-        found = {identity for (identity,) in self._followed.run(cursor, ids=self._dialect.listing(suspects))}
+        asked = self.asked_for_followers(suspects)
+        cursor.execute(asked.text, asked.values)
+        found = {identity for (identity,) in cursor.fetchall()}
         found.update(freed_turns)
         return [identity for identity in suspects if identity in found]
+
+    def asked_for_followers(self, ids: Iterable[str]) -> Asked:
+        """What asks which of the jobs are parents of a job that waits."""
+        return self._followed.asked(ids=self._dialect.listing(ids))
 
     def releasing(self, step: Step, ids: Sequence[str], freed_turns: Iterable[str]) -> set[str]:
         """Those of the ended jobs for which somebody waits, after all: marked so now."""
@@ -140,6 +150,9 @@ class Changing:
         if found:
             self._mark.run(step.cursor, ids=listing(sorted(found)))
         return found
+
+    def _runs(self, changes: Sequence[Change]) -> list[Run]:
+        return [self._run(key, list(run)) for key, run in groupby(changes, shape_of)]
 
     def _run(self, key: ShapeKey, changes: list[Change]) -> Run:
         shape = self._shape(key, changes[0])
@@ -165,7 +178,7 @@ class Changing:
         else:
             made = range(len(changes)) if self._moves_all(step, shape, run) else ()
         if len(made) == len(changes):
-            return list(map(shape.answer, changes))
+            return shape.answers(changes)
         return [
             shape.answer(change) if position in made else self._update_one(step, shape, change, prepared, None)
             for position, change in enumerate(changes)
@@ -185,7 +198,8 @@ class Changing:
             return False
         cursor = step.cursor
         post(cursor, "SAVEPOINT longshore_update")
-        moved = shape.make(step, changes, run.bulk) == len(changes)
+        bulk = run.bulk if isinstance(run.bulk, Bulk) else None
+        moved = shape.make(step, changes, bulk) == len(changes)
         if moved and shape.appends:
             self._append(step, changes)
         if not moved:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import AbstractContextManager
 from functools import cached_property
 from typing import Any, TypeVar
@@ -184,12 +184,19 @@ class SQLDriver(Driver):
         if suspects:
             ended, freed = suspects, prepared.freed_turns
             suspects = self._glanced(lambda cursor: changing.followed(cursor, ended, freed))
+        return self._released(prepared.given, answers, suspects, prepared.freed_turns)
+
+    def _released(
+        self, changes: Sequence[Change], answers: list[Answer], suspects: Sequence[str], freed_turns: Iterable[str]
+    ) -> list[Answer]:
+        """The answers, with what is true of those of the suspects for which somebody waits, once it is stored."""
         if not suspects:
             return answers
-        releasing = self._written(lambda step: changing.releasing(step, suspects, prepared.freed_turns))
+        changing = self._changing
+        releasing = self._written(lambda step: changing.releasing(step, suspects, freed_turns))
         return [
             replace(answer, releases=True) if change.id in releasing else answer
-            for change, answer in zip(prepared.given, answers, strict=True)
+            for change, answer in zip(changes, answers, strict=True)
         ]
 
     def _looked_at_expired(self, claimed: Claimed) -> Claimed:

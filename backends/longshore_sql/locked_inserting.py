@@ -10,8 +10,7 @@ from collections.abc import Sequence
 from itertools import groupby
 from typing import Any
 
-from sqlalchemy import ColumnElement, bindparam, column, func, select
-from sqlalchemy.dialects.postgresql import ARRAY, insert
+from sqlalchemy import ARRAY, ColumnElement, bindparam, column, func, select
 
 from longshore.contract import Inserted, Insertion, NewJob, State, StoredJob
 from longshore_sql.dialect import Dialect
@@ -101,7 +100,7 @@ class LockedInserting(Inserting):
             ).render_derived()  # fmt: skip
             values = [*(rows.c[name] for name in shape), *map(constant, constants.values())]
             asked = select(*values).order_by(rows.c.position)
-            new = insert(table).from_select([*shape, *constants], asked).on_conflict_do_nothing()
+            new = self._dialect.inserting(table).from_select([*shape, *constants], asked)
             self._bulks[shape] = self._dialect.compiled(new.returning(table.c.id))
         return self._bulks[shape]
 

@@ -13,15 +13,11 @@ from typing import Any, Final
 from sqlalchemy import BigInteger, ColumnElement, Insert, LargeBinary, Text, bindparam, column, func, null, or_, select
 from sqlalchemy.dialects.postgresql import ARRAY, insert
 
-from longshore.contract import SECOND, Write
+from longshore.contract import Write
 from longshore_sql.dialect import Dialect
-from longshore_sql.records import Records
+from longshore_sql.records import KEPT, SWEPT_AFTER, Records
 from longshore_sql.schema import Schema
 from longshore_sql.statements import Statement, Step, given, parameter
-
-KEPT: Final = 3_600 * SECOND
-"""How long an expired record stays as a row."""
-SWEPT_AFTER: Final = 50
 
 _COLUMNS: Final = {"kind": Text, "key": Text, "value": LargeBinary, "expires": BigInteger, "version": BigInteger}
 _Names = tuple[str, str]

@@ -15,8 +15,7 @@ from sqlalchemy import or_, select, tuple_
 from longshore.contract import SECOND, Instant, Write
 from longshore.errors import Unavailable
 from longshore_sql.dialect import Dialect
-from longshore_sql.locked_records import KEPT, SWEPT_AFTER
-from longshore_sql.records import Records
+from longshore_sql.records import KEPT, SWEPT_AFTER, Records
 from longshore_sql.schema import Schema
 from longshore_sql.statements import Step, given
 

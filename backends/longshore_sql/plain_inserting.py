@@ -9,13 +9,14 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
-from sqlalchemy import CTE, BigInteger, ColumnElement, case, column, func, literal_column, select, true
+from sqlalchemy import BigInteger, ColumnElement, case, column, func, select, true
 from sqlalchemy.dialects.postgresql import insert
 
 from longshore.contract import Clock, NewJob, State, StoredJob
 from longshore_sql.inserting import plain_values
-from longshore_sql.postgres_dialect import CLOCK, PostgresDialect
-from longshore_sql.schema import VERSION, Lane, Schema, constant
+from longshore_sql.moments import moment_of
+from longshore_sql.postgres_dialect import PostgresDialect
+from longshore_sql.schema import Lane, Schema, constant
 from longshore_sql.statements import Cursor, Row, given
 
 _FIELDS: Final = (
@@ -66,27 +67,18 @@ class PlainInserting:
         job = self._schema.job
         stored = [job.c[name] for name in _FIELDS if name != "delay"]
         asked = self._dialect.arrays([*stored, column("delay", BigInteger), column("position", BigInteger)])
-        moment = self._moment()
+        moment = moment_of(self._schema)
         values = _values({one.key: one for one in asked.c}, moment.c.now, moment.c.now + asked.c.position)
         rows = select(*values.values()).select_from(moment.join(asked, true()))
         return insert(job).from_select(list(values), rows).on_conflict_do_nothing().returning(job.c.id)
 
     def _inserting_one(self) -> Any:
-        job, moment = self._schema.job, self._moment()
+        job, moment = self._schema.job, moment_of(self._schema)
         kinds = {name: job.c[name].type for name in _FIELDS if name != "delay"} | {"delay": BigInteger()}
         asked = {name: given(name, kind) for name, kind in kinds.items()}
         values = _values(asked, moment.c.now, moment.c.now)
         rows = select(*values.values()).select_from(moment)
         return insert(job).from_select(list(values), rows).on_conflict_do_nothing()
-
-    def _moment(self) -> CTE:
-        """The time of the call; nothing where the tables are not of a version that this code works on."""
-        meta = self._schema.meta.c
-        readable = select(meta.value).where(meta.name == literal_column("'readable_from'")).scalar_subquery()
-        version = select(meta.value).where(meta.name == literal_column("'version'")).scalar_subquery()
-        now = func.coalesce(given("now"), CLOCK)
-        moment = select(now.label("now")).where(readable <= constant(VERSION), version >= constant(VERSION))
-        return moment.cte("moment").prefix_with("MATERIALIZED")  # Else it is reckoned anew for every row.
 
 
 def _values(asked: Mapping[str, ColumnElement[Any]], now: ColumnElement[int], created: Any) -> Mapping[str, Any]:

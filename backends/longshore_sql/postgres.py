@@ -28,14 +28,15 @@ from longshore.contract import (
 from longshore.errors import StoreError, Unavailable
 from longshore_sql import statements
 from longshore_sql.copied_inserting import CopiedInserting
-from longshore_sql.driver import SQLDriver
 from longshore_sql.examined import Examined, examined_by_postgres
 from longshore_sql.inserting import INSERTED, Inserting
 from longshore_sql.locked_heads import LockedHeads
 from longshore_sql.locked_inserting import LockedInserting
 from longshore_sql.locked_records import LockedRecords
+from longshore_sql.one_trip import OneTripDriver
 from longshore_sql.plain_inserting import Arrays, PlainInserting
 from longshore_sql.postgres_commits import NUMBER, Commits
+from longshore_sql.postgres_cursor import PreparedCursor
 from longshore_sql.postgres_dialect import CLOCK, PostgresDialect
 from longshore_sql.postgres_errors import REPEATABLE, Translated
 from longshore_sql.postgres_migrating import Migrating
@@ -55,8 +56,9 @@ from longshore_sql.postgres_sources import (
 from longshore_sql.postgres_wakes import Ears, Notifier, shortened
 from longshore_sql.records import Records
 from longshore_sql.schema import Schema
+from longshore_sql.statements import Asked, Row, Step, post
 from longshore_sql.statements import Cursor as AnyCursor
-from longshore_sql.statements import Row, Step, post
+from longshore_sql.trips import Trips
 
 T = TypeVar("T")
 _logger: Final = logging.getLogger("longshore.postgres")
@@ -73,7 +75,7 @@ _WRITING: Final = "BEGIN ISOLATION LEVEL READ COMMITTED"
 _READING: Final = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY"
 
 
-class PostgresDriver(SQLDriver):
+class PostgresDriver(OneTripDriver):
     """A connection to PostgreSQL, 15 or newer.
 
     Takes ``postgresql://user:password@host/database`` with libpq's own options (``sslmode``, ``application_name``, …)
@@ -167,6 +169,10 @@ class PostgresDriver(SQLDriver):
     def _copied(self) -> CopiedInserting:
         return CopiedInserting(self._schema, self._postgres)
 
+    @cached_property
+    def _trips(self) -> Trips:
+        return Trips(self._schema, self._postgres, self._clock)
+
     def examined(self) -> int:
         return self._examined.total()
 
@@ -235,6 +241,20 @@ class PostgresDriver(SQLDriver):
                 if not isinstance(error.__cause__, REPEATABLE):
                     raise
         return act()
+
+    def _travelled(self, groups: Sequence[Sequence[Asked]]) -> list[list[Row]]:
+        return self._persistent(lambda: self._travelled_once(groups), None)
+
+    def _travelled_once(self, groups: Sequence[Sequence[Asked]]) -> list[list[Row]]:
+        if self._source.is_set_up and not self._examined.is_asked:
+            with self._translated, self._source.cursor() as cursor:
+                if isinstance(cursor, PreparedCursor):
+                    return cursor.together(groups)
+        return [rows for group in groups for rows in self._each(group)]
+
+    def _each(self, group: Sequence[Asked]) -> list[list[Row]]:
+        with self._write() as step:
+            return [step.cursor.execute(text, values).fetchall() for text, values in group]
 
     def _glanced(self, look: Callable[[statements.Cursor], T]) -> T:
         with self._cursor(None) as cursor:

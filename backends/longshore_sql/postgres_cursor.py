@@ -8,8 +8,9 @@ round trip what nobody waits for together with what comes next. Rows are read by
 from __future__ import annotations
 
 import select
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager
+from types import NoneType
 from typing import Any, Final, NoReturn
 
 import psycopg
@@ -17,11 +18,18 @@ from psycopg.adapt import Transformer
 from psycopg.pq import DiagnosticField, ExecStatus, PipelineStatus, TransactionStatus
 from psycopg.pq.abc import PGresult
 
-from longshore_sql.statements import Posting, Row
+from longshore_sql.statements import Asked, Posting, Row
 
 _MOST_PREPARED: Final = 300
 _BINARY: Final = 1
 _FAILED: Final = {ExecStatus.FATAL_ERROR, ExecStatus.BAD_RESPONSE}
+
+_BYTES: Final = frozenset({bytes, bytearray, memoryview})
+_WAYS: Final[dict[type, Callable[[Any], bytes | None]]] = {
+    str: str.encode,
+    NoneType: lambda value: None,
+    **dict.fromkeys(_BYTES, bytes),
+}
 
 Sent = tuple[bytes, list[bytes | None], list[int] | None]
 
@@ -73,6 +81,12 @@ class PreparedCursor(Posting):
             self._result = self._answered()
         return self
 
+    def together(self, groups: Sequence[Sequence[Asked]], /) -> list[list[Row]]:
+        """The rows of statements that go in one round trip. Each group is a transaction of its own."""
+        sent = [[(self._prepared(text), *_given(values)) for text, values in group] for group in groups]
+        self._result, self._next = None, 0
+        return [self._read(result) for result in self._exchanged(sent)]
+
     def executemany(self, text: str, values: Any, /) -> None:
         """Runs a statement for each row of values, all in few round trips."""
         cursor = self.connection.cursor()
@@ -92,8 +106,7 @@ class PreparedCursor(Posting):
         if result is None:
             return []
         self._next = result.ntuples
-        self._rows.set_pgresult(result)
-        return self._rows.load_rows(first, result.ntuples, tuple)
+        return self._read(result, first)
 
     def fetchone(self) -> Row | None:
         """The next row, None if there is none."""
@@ -106,6 +119,10 @@ class PreparedCursor(Posting):
 
     def __iter__(self) -> Iterator[Row]:
         return iter(self.fetchall())
+
+    def _read(self, result: PGresult, first: int = 0) -> list[Row]:
+        self._rows.set_pgresult(result)
+        return self._rows.load_rows(first, result.ntuples, tuple)
 
     def _prepared(self, text: str) -> bytes:
         name = self._names.pop(text, None)
@@ -137,26 +154,31 @@ class PreparedCursor(Posting):
 
     def _sent_together(self, sent: Sequence[Sent]) -> PGresult:
         """The answer to the last; the first that fails is raised, and those after it were not run."""
+        return self._exchanged([sent])[-1]
+
+    def _exchanged(self, groups: Sequence[Sequence[Sent]]) -> list[PGresult]:
+        """The answers to all; of a group of which one fails nothing is done but what was committed in between."""
         server = self._server
         server.enter_pipeline_mode()
-        for name, given, formats in sent:
-            server.send_query_prepared(name, given, formats, _BINARY)
-        server.pipeline_sync()
+        for group in groups:
+            for name, given, formats in group:
+                server.send_query_prepared(name, given, formats, _BINARY)
+            server.pipeline_sync()
         self._flush()
-        found = failed = None
-        while True:
+        found, open_groups = [], len(groups)
+        while open_groups:
             self._await()
             result = server.get_result()
             if result is None:
                 continue
             if result.status == ExecStatus.PIPELINE_SYNC:
-                break
-            if result.status in _FAILED:
-                failed = failed or result
-            found = result
+                open_groups -= 1
+            else:
+                found.append(result)
         server.exit_pipeline_mode()
-        if failed is not None or found is None:
-            self._fail(failed)
+        for result in found:
+            if result.status in _FAILED:
+                self._fail(result)
         return found
 
     def _await(self) -> None:
@@ -198,17 +220,11 @@ def _numbered(text: str) -> str:
 
 def _given(values: Sequence[Any]) -> tuple[list[bytes | None], list[int] | None]:
     """The values as they are sent, and which of them are bytes, if any."""
-    given: list[bytes | None] = []
-    formats: list[int] | None = None
-    for position, value in enumerate(values):
-        if value is None:
-            given.append(None)
-        elif isinstance(value, str):
-            given.append(value.encode())
-        elif isinstance(value, int):
-            given.append(b"%d" % value)
-        else:
-            formats = formats or [0] * len(values)
-            formats[position] = _BINARY
-            given.append(bytes(value))
-    return given, formats
+    kinds = tuple(map(type, values))
+    given = [_WAYS.get(kind, _other)(value) for kind, value in zip(kinds, values, strict=True)]
+    return given, None if _BYTES.isdisjoint(kinds) else [int(kind in _BYTES) for kind in kinds]
+
+
+def _other(value: Any) -> bytes:
+    """A number, or what is of a kind of its own, as an enumeration is."""
+    return value.encode() if isinstance(value, str) else b"%d" % value

@@ -72,7 +72,8 @@ class Migrating:
         return True
 
     def _exists(self, cursor: Cursor) -> bool:
-        cursor.execute("SELECT to_regclass(%s)", (self._dialect.name(self._schema.meta),))
+        # Who locks a table is told what others have made since his transaction began; a look at names alone locks none.
+        cursor.execute("SELECT to_regclass(%s) FROM pg_class LIMIT 1", (self._dialect.name(self._schema.meta),))
         return cursor.fetchall() != [(None,)]
 
     def _takes_a_step(self, connection: Connection) -> bool:

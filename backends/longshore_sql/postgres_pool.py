@@ -30,6 +30,8 @@ from longshore_sql.postgres_sources import (
 
 _CURSOR: Final = "longshore"
 """Under which name the pool keeps a connection's cursor with it."""
+_ISOLATION: Final = {"default_transaction_isolation": "read committed"}
+"""That of statements which are not within a transaction that says its own."""
 _BROKEN: Final = (psycopg.OperationalError, psycopg.InterfaceError)
 
 
@@ -54,7 +56,8 @@ class PoolSource(Source):
         self._closed = False
         self._lock = threading.Lock()
         self.target = options.target()
-        self._settings = f"SELECT {settings(lasting=True, lock_timeout=str(round(options.lock_timeout * 1_000)))}"
+        own = {"lock_timeout": str(round(options.lock_timeout * 1_000)), **_ISOLATION}
+        self._settings = f"SELECT {settings(lasting=True, **own)}"
         self._fresh()
 
     @contextmanager
@@ -99,17 +102,13 @@ class PoolSource(Source):
     def close(self) -> None:
         self._closed = True
         if self._process == os.getpid():
-            while self._at_hand:
-                self._at_hand.pop().pooled.close()
+            while (line := self._last_used()) is not None:
+                line.pooled.close()
             self._engine.dispose()
 
     def _taken(self) -> _Line:
         engine = self.engine()
-        while self._at_hand:
-            try:
-                line = self._at_hand.pop()
-            except IndexError:
-                break  # Another thread was faster.
+        while (line := self._last_used()) is not None:
             if not self._options.pool_recycle or time.monotonic() - line.taken < self._options.pool_recycle:
                 return line
             line.pooled.close()
@@ -120,6 +119,12 @@ class PoolSource(Source):
             own = self.is_set_up
             pooled.info[_CURSOR] = PreparedCursor(connection) if own else connection.cursor(row_factory=tuple_row)
         return _Line(pooled, pooled.info[_CURSOR], time.monotonic())
+
+    def _last_used(self) -> _Line | None:
+        try:
+            return self._at_hand.pop()
+        except IndexError:
+            return None  # There was none, or another thread was faster.
 
     def _give_back(self, line: _Line) -> None:
         # Never one for which somebody may be waiting: who waits is told by the pool alone.

@@ -7,13 +7,17 @@ from typing import Any, Final
 
 from sqlalchemy import or_, select
 
-from longshore.contract import Record, Write
+from longshore.contract import SECOND, Record, Write
 from longshore_sql.dialect import Dialect
 from longshore_sql.schema import Schema
 from longshore_sql.statements import Statement, Step, given
 
 SWEPT_PER_WRITE: Final = 2
 """Expired records that a write removes: more than it can add."""
+KEPT: Final = 3_600 * SECOND
+"""How long an expired record stays as a row where many write at once."""
+SWEPT_AFTER: Final = 50
+"""After how many writes there they are looked for."""
 
 _LAST: Final = 0x10FFFF
 _SURROGATES: Final = range(0xD800, 0xE000)

@@ -76,7 +76,10 @@ _WHOLE: Final = {"waiting": "stated", "held": "stated", "ended": "stated"}
 
 
 class Schema:
-    """The tables of one namespace; ``partial`` says whether the database has partial indexes."""
+    """The tables of one namespace.
+
+    ``partial`` says whether the database has partial indexes, ``numbered`` whether it keeps jobs in the order of a
+    number: SQLite does, PostgreSQL does not."""
 
     def __init__(
         self, namespace: str, schema: str | None = None, *, numbered: bool = True, partial: bool = True
@@ -84,11 +87,14 @@ class Schema:
         self.namespace = namespace
         self.partial = partial
         self.metadata = MetaData(schema=schema)
-        told = {} if partial else _TABLE  # Such words bring the whole dialect along.
+        # Such words bring the whole dialect along: so each database is told its own alone.
+        told = {} if partial else _TABLE
+        self._where = "sqlite_where" if numbered else "postgresql_where"
+        rowless: dict[str, Any] = {"sqlite_with_rowid": False} if partial and numbered else told
         self.job = Table(f"{namespace}_job", self.metadata, *_job_columns(numbered), **told)
         self.row: ColumnElement[Any] = self.job.c.seq if numbered else self.job.c.id
         """What tells the rows of jobs apart: a number, if they are stored in its order, else the id alone."""
-        self.parent = Table(f"{namespace}_parent", self.metadata, *_parent_parts(), sqlite_with_rowid=False, **told)
+        self.parent = Table(f"{namespace}_parent", self.metadata, *_parent_parts(), **rowless)
         self.attempt = Table(f"{namespace}_attempt", self.metadata, *_attempt_parts(), **told)
         self.record = Table(f"{namespace}_record", self.metadata, *_record_parts(), **told)
         self.meta = Table(f"{namespace}_meta", self.metadata, *_meta_columns(), **told)
@@ -174,7 +180,8 @@ class Schema:
         Index(self.index(name), *columns, unique=unique)
 
     def _partial(self, name: str, where: ColumnElement[Any], *columns: Any, unique: bool = False) -> None:
-        Index(self.index(name), *columns, unique=unique, sqlite_where=where, postgresql_where=where)
+        told: dict[str, Any] = {self._where: where}
+        Index(self.index(name), *columns, unique=unique, **told)
 
 
 def _parent_parts() -> list[SchemaItem]:

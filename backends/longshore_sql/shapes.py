@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import cached_property
 from operator import itemgetter
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
-from sqlalchemy import ColumnElement, Update, case, exists, null, select
+from sqlalchemy import ColumnElement, FromClause, Update, case, exists, null, select
 
 from longshore.contract import ENDED, HELD, Answer, Change, Outcome, State
 from longshore_sql.dialect import Dialect, cell
@@ -95,31 +95,64 @@ class Shape:
 
     def make_by_arrays(self, step: Step, changes: Sequence[Change], bulk: ArrayBulk) -> set[int]:
         """Makes each change whose guards hold: the places of those that were made."""
-        rows = [self._named(change, step.now) for change in changes]
+        changed = self.arranged(changes, bulk, step.now)
+        step.cursor.execute(bulk.text, changed.values)
+        return changed.made(step.cursor.fetchall())
+
+    def arranged(self, changes: Sequence[Change], bulk: ArrayBulk, now: int | None) -> Arranged:
+        """Changes as the statement for many of them takes them."""
         # Everybody's statements take their rows in the order of ids: so nobody waits for who waits for him.
-        order = sorted(range(len(rows)), key=lambda position: changes[position].id)
-        step.cursor.execute(bulk.text, bulk.values([rows[position] for position in order], step.now))
-        return {order[place - 1] for (place,) in step.cursor.fetchall()}
+        order = sorted(range(len(changes)), key=lambda position: changes[position].id)
+        ordered = [changes[position] for position in order]
+        return Arranged(bulk.arrays(self._columns(ordered, now), now), order)
 
     @cached_property
-    def bulk(self) -> Bulk | None:
+    def bulk(self) -> Bulk | ArrayBulk | None:
         """The statement for many changes, where the database has one."""
-        names = sorted({*self._single.names} - {"now"})
+        names = self._names
         arrays = self._dialect.arrays([self._schema.job.c[name] for name in names])
+        if arrays is not None:
+            return self._by_arrays(arrays, given("now"), ())
         repeats = self._dialect.repeats_rows
-        table = self._dialect.table(names, 1 if repeats else ROWS) if arrays is None else arrays
+        table = self._dialect.table(names, 1 if repeats else ROWS)
         if table is None:
             return None
-
-        def of(name: str) -> ColumnElement[Any]:
-            return table.c[name] if name in table.c else given(name)
-
-        update = self._update(self._example, of)
+        update = self._update(self._example, lambda name: table.c[name] if name in table.c else given(name))
         if repeats:
             return RepeatedBulk(self._dialect.compiled(update), names, self._dialect.repeated)
-        if arrays is None:
-            return Bulk(self._dialect.compiled(update), names)
-        return ArrayBulk(self._dialect.compiled(update.returning(table.c.place)), names, self._dialect.listing)
+        return Bulk(self._dialect.compiled(update), names)
+
+    def alone(self, now: ColumnElement[int]) -> ArrayBulk | None:
+        """The statement for any number of changes, where ``now`` asks for the time, and is NULL where nothing is to be
+        done; None where it takes more than one statement, or has to know the time before."""
+        arrays = self._dialect.arrays([self._schema.job.c[name] for name in self._names])
+        if arrays is None or self.appends or self._timed:
+            return None
+        return self._by_arrays(arrays, now, [now.is_not(None)])
+
+    @property
+    def _names(self) -> list[str]:
+        return sorted({*self._single.names} - {"now"})
+
+    def _by_arrays(
+        self, arrays: FromClause, now: ColumnElement[Any], further: Sequence[ColumnElement[bool]]
+    ) -> ArrayBulk:
+        update = self._update(self._example, lambda name: now if name == "now" else arrays.c[name])
+        update = update.where(*further).returning(arrays.c.place)
+        return ArrayBulk(self._dialect.compiled(update), self._names, self._dialect.listing)
+
+    def _columns(self, changes: Sequence[Change], now: int | None) -> dict[str, list[Any]]:
+        """What the changes set and guard by, by name."""
+        if now is not None and self._timed:
+            rows = [self._named(change, now) for change in changes]
+            return {name: [row[name] for row in rows] for name in self._names}
+        guards: dict[str, list[Any]] = {
+            "id": [change.id for change in changes],
+            "generation": [change.generation for change in changes],
+            "holder": [change.holder for change in changes],
+        }
+        fields: list[Mapping[str, Any]] = [change.fields for change in changes]
+        return guards | {name: [each[name] for each in fields] for name in self._fields - {_ATTEMPT}}
 
     def _named(self, change: Change, now: int) -> dict[str, Any]:
         named: dict[str, Any] = {
@@ -135,6 +168,15 @@ class Shape:
             due = now + named["delay"] if "delay" in named else named["due"]
             named["due"], named["lane"] = due, int(lane_of(State.PENDING, due, now))
         return named
+
+    def answers(self, changes: Sequence[Change]) -> list[Answer]:
+        """The answers to changes that were all made."""
+        if not self._fields.isdisjoint(_FLAGS):
+            return list(map(self.answer, changes))
+        # Those of one generation are the same.
+        known = {change.generation: change for change in changes}
+        answers = {generation: self.answer(change) for generation, change in known.items()}
+        return [answers[change.generation] for change in changes]
 
     def answer(self, change: Change) -> Answer:
         """The answer to a change that was made."""
@@ -233,7 +275,7 @@ class RepeatedBulk(Bulk):
         return self._repeated(self.text, len(rows)), self.values(rows, now)
 
 
-class ArrayBulk(Bulk):
+class ArrayBulk:
     """One statement for any number of changes, of as many jobs, each value an array. It tells which it made."""
 
     def __init__(self, statement: Statement, names: Sequence[str], listing: Callable[[Iterable[Any]], Any]) -> None:
@@ -242,7 +284,19 @@ class ArrayBulk(Bulk):
         self._listing = listing
         self._statement = statement
 
-    def values(self, rows: Sequence[Mapping[str, Any]], now: int) -> Row:
+    def arrays(self, columns: Mapping[str, Iterable[Any]], now: int | None) -> Row:
         """The values of the statement: an array of each, and the time."""
-        arrays = {name: self._listing([row[name] for row in rows]) for name in self._names}
+        arrays = {name: self._listing(columns[name]) for name in self._names}
         return self._statement.values(arrays | {"now": now})
+
+
+class Arranged(NamedTuple):
+    """Changes as the values of one statement, in the order of ids."""
+
+    values: Row
+    order: Sequence[int]
+    """Which change, as they were given, stands at each place."""
+
+    def made(self, rows: Iterable[Row]) -> set[int]:
+        """Which changes were made, by what the statement answers."""
+        return {self.order[place - 1] for (place,) in rows}

@@ -20,6 +20,13 @@ Row = tuple[Any, ...]
 _GIVEN: Final = "given_"
 
 
+class Asked(NamedTuple):
+    """A statement with its values, to be run later."""
+
+    text: str
+    values: Row
+
+
 class Cursor(Protocol):
     """What is used of a database's cursor."""
 
@@ -93,6 +100,10 @@ class Statement:
     def arranged(self, names: Sequence[str]) -> Callable[[Sequence[Any]], Row]:
         """A function that puts values, standing as ``names`` do, in order."""
         return _picker([list(names).index(name) for name in self.names])
+
+    def asked(self, **named: Any) -> Asked:
+        """The statement with its values."""
+        return Asked(self.text, self.values(named))
 
     def run(self, cursor: Cursor, /, **named: Any) -> Cursor:
         """Executes it."""

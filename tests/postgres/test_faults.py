@@ -16,7 +16,9 @@ from longshore.contract import EVERY, By, Change, Claim, Features, NewJob, Outco
 from longshore.errors import Unavailable
 from longshore_sql.postgres import PostgresDriver
 
-CLAIMS = [Claim(queues=("q",))]
+CLAIMS = [Claim(queues=("q",), reserve=True)]
+AT_ONCE = [Claim(queues=("q",))]
+ENDS = [Change("a", State.CANCELLED, states=frozenset({State.PENDING, State.CANCELLED}), generation=0)]
 CALLS: dict[str, Callable[[PostgresDriver], Any]] = {
     "migrate": lambda store: store.migrate(),
     "clear": lambda store: store.clear(),
@@ -24,6 +26,9 @@ CALLS: dict[str, Callable[[PostgresDriver], Any]] = {
     "claim": lambda store: store.claim(CLAIMS, holder="h", limit=1),
     "update": lambda store: store.update([Change("a", State.CANCELLED)]),
     "exchange": lambda store: store.exchange([Change("a", fields={"priority": 3})], CLAIMS, holder="h", limit=1),
+    "claim at once": lambda store: store.claim(AT_ONCE, holder="h", limit=1),
+    "update at once": lambda store: store.update(ENDS),
+    "exchange at once": lambda store: store.exchange(ENDS, AT_ONCE, holder="h", limit=1),
     "select": lambda store: store.select(EVERY),
     "count": lambda store: store.count(By.QUEUE_STATE),
     "delete": lambda store: store.delete(Where(ids=["a"])),
@@ -51,7 +56,11 @@ def test_a_connection_that_broke_is_replaced(connect, plain: str, namespace: str
     CALLS[method](store)
 
 
-@pytest.mark.parametrize("method", sorted(CALLS.keys() - {"migrate", "read", "select", "count"}))
+ALONE = {"read", "select", "count", "claim at once", "update at once", "exchange at once"}
+"""Who has no moment between a last statement and a commit: nothing is stored, or it is done by one trip."""
+
+
+@pytest.mark.parametrize("method", sorted(CALLS.keys() - ALONE - {"migrate"}))
 def test_a_connection_that_breaks_in_the_middle_leaves_nothing(
     connect, plain: str, namespace: str, method: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:

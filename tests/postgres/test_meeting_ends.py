@@ -7,3 +7,4 @@ from faults.meeting_ends import MeetingEnds
 
 class TestMeetingEnds(MeetingEnds):
     looks_again = True
+    looks_at_once = frozenset({"parent", "parent, exchanged"})

@@ -10,6 +10,7 @@ import pytest
 from longshore.contract import EVERY, Claim, NewJob, Write
 from longshore.errors import ConfigurationError, SchemaError
 from longshore_sql.postgres import PostgresDriver
+from longshore_sql.postgres_migrating import Migrating
 from longshore_sql.schema import VERSION
 
 
@@ -81,3 +82,16 @@ def test_options_of_libpq_are_passed_on(connect) -> None:
     store = connect(application_name="harbour")
     with store._source.lent() as connection:
         assert connection.info.get_parameters()["application_name"] == "harbour"
+
+
+def test_who_waited_for_another_to_create_the_tables_sees_them(connect) -> None:
+    """Also where his transaction had begun before, and had found none."""
+    one, other = connect(), connect()
+    migrating = Migrating(other._source, other._schema, other._dialect, other._versions, "name", 1.0)
+    with other._source.lent() as connection:
+        cursor = connection.cursor()
+        assert not migrating._exists(cursor)
+        with connection.transaction():
+            cursor.execute("SELECT 1")
+            one.migrate()
+            assert migrating._exists(cursor)

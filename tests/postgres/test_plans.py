@@ -152,6 +152,9 @@ def way(node: dict[str, Any], prefix: str) -> Iterator[str]:
 
 ID = "job by job_pkey (id)"
 SURVEY = ["job by future", "job by aside"]
+HEAD = ["job by ready (queue, lane)", ID]
+AT_ONCE = ["job by aside", "job by future", "job by ready (queue, lane)", "job by Tid Scan"]
+"""A claim by one statement, that takes all of the head or nothing."""
 PROMOTION = ["job by future (due, lane)", ID]
 LANES = "job by aside (queue)"
 CHILDREN = "parent by parent_pkey (parent)"
@@ -160,10 +163,15 @@ NOT_WAITING = [state for state in State if state not in ENDED | HELD]
 
 
 def test_a_claim_reads_the_head_of_the_queue(stores: Stores) -> None:
-    head = ["job by ready (queue, lane)", ID]
-    assert plans(stores, lambda: take(stores.filled)) == [*SURVEY, *head]
+    assert plans(stores, lambda: take(stores.filled)) == AT_ONCE
     stores.filled.insert(some_jobs("soon", 1, delay=1))
-    assert plans(stores, lambda: take(stores.filled)) == [*SURVEY, *PROMOTION, *head]
+    assert plans(stores, lambda: take(stores.filled)) == [*AT_ONCE, *SURVEY, *PROMOTION, *HEAD]
+
+
+def test_a_claim_to_reserve_reads_the_head_step_by_step(stores: Stores) -> None:
+    claims = [Claim(("queue",), WANTED, reserve=True)]
+    found = plans(stores, lambda: stores.filled.claim(claims, holder="holder", limit=1))
+    assert found == [*SURVEY, *HEAD]
 
 
 def test_a_claim_by_priority_reads_a_range(stores: Stores) -> None:
@@ -175,7 +183,8 @@ def test_a_claim_by_priority_reads_a_range(stores: Stores) -> None:
 def test_a_claim_merges_the_lanes_of_its_tasks(stores: Stores) -> None:
     stores.filled.claim([Claim(("queue",), frozenset({"none"}))], holder="holder", limit=3)
     found = plans(stores, lambda: take(stores.filled))
-    assert found == [*SURVEY, LANES, "job by ready (queue, lane)", "job by aside (queue, task, lane)", ID]
+    aside = [LANES, "job by ready (queue, lane)", "job by aside (queue, task, lane)", ID]
+    assert found == [*AT_ONCE, *SURVEY, *aside]
 
 
 def test_a_claim_by_id_looks_up_the_id(stores: Stores) -> None:
@@ -187,7 +196,7 @@ def test_a_claim_that_finds_nothing_reads_the_heads_of_indexes(stores: Stores) -
     found = plans(stores, lambda: stores.filled.claim([Claim(("empty",), WANTED)], holder="holder", limit=1))
     head = "job by ready (queue, lane)"
     found = [step for step in found if step != LANES]  # Those are read where others have put jobs aside.
-    assert found == [*SURVEY, head, head.replace(", lane", ""), "job by future"]
+    assert found == [*AT_ONCE, *SURVEY, head, head.replace(", lane", ""), "job by future"]
 
 
 @pytest.mark.parametrize("number", [1, 10])

@@ -30,5 +30,19 @@ def test_a_working_driver_is_small_and_leaves_out_what_it_does_not_use(path) -> 
     command = [sys.executable, "-c", PROGRAM, f"sqlite:///{path}"]
     memory, modules = json.loads(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
     assert memory < 55 * MEGABYTE
-    unwanted = ("sqlalchemy.orm", "sqlalchemy.ext", "greenlet", "typer", "rich")
+    others = ("sqlalchemy.dialects.postgresql", "sqlalchemy.dialects.mysql")
+    unwanted = (*others, "sqlalchemy.orm", "sqlalchemy.ext", "greenlet", "typer", "rich")
     assert not [module for module in modules if module.startswith(unwanted)]
+
+
+@pytest.mark.parametrize(
+    ("module", "schema", "own"),
+    [("sqlite", "", "sqlite"), ("postgres", ", numbered=False", "postgresql"), ("mysql", ", partial=False", "mysql")],
+)
+def test_a_driver_brings_its_own_dialect_alone(module: str, schema: str, own: str) -> None:
+    program = (
+        f"import sys, longshore_sql.{module}; from longshore_sql.schema import Schema; Schema('a'{schema})\n"
+        "print(*{name.split('.')[2] for name in sys.modules if name.startswith('sqlalchemy.dialects.')} - {'_typing'})"
+    )
+    found = subprocess.run([sys.executable, "-c", program], check=True, capture_output=True, text=True).stdout
+    assert found.split() == [own]
