@@ -59,6 +59,7 @@ class Ears:
         self._ears: set[Ear] = set()
         self._hears = threading.Event()
         self._closed = threading.Event()
+        self._was_cut = False
         self._thread: threading.Thread | None = None
 
     def is_of_this_process(self) -> bool:
@@ -98,6 +99,7 @@ class Ears:
                         self._ring(topics)
             except PyMongoError:
                 self._hears.clear()
+                self._was_cut = True
                 self._closed.wait(_PAUSE)
 
     def _ring(self, topics: Iterable[str] | None) -> None:
@@ -108,9 +110,10 @@ class Ears:
             ear.ring()
 
     def _begins(self) -> None:
-        """From now on everything is heard; hints may have been lost before, so all are woken once."""
+        """From now on everything is heard; who listened before a break may have missed something, and is woken once."""
         self._hears.set()
-        self._ring(None)
+        if self._was_cut:
+            self._ring(None)
 
     def _streamed(self) -> Happenings:
         """What a change stream tells: inserts of jobs that herald their queue, and hints."""
