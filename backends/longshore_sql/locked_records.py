@@ -15,7 +15,7 @@ from sqlalchemy.dialects.postgresql import ARRAY, insert
 
 from longshore.contract import Write
 from longshore_sql.dialect import Dialect
-from longshore_sql.records import KEPT, SWEPT_AFTER, Records
+from longshore_sql.records import KEPT, SWEPT_AFTER, UNSEEN, Records
 from longshore_sql.schema import Schema
 from longshore_sql.statements import Statement, Step, given, parameter
 
@@ -39,8 +39,7 @@ class LockedRecords(Records):
         self._replace = dialect.compiled(
             self._changing({"value": self._given.c.value, "expires": self._given.c.expires})
         )
-        # Expired at once: nobody sees it, whatever the clocks do.
-        self._erase_all = dialect.compiled(self._changing({"value": given("nothing"), "expires": given("now")}))
+        self._erase_all = dialect.compiled(self._changing({"value": given("nothing"), "expires": given("expired")}))
         self._next = dialect.compiled(select(self._versions.next_value()))
         self._sweep_all = dialect.compiled(self._sweeping())
         self._unswept = 0
@@ -81,7 +80,7 @@ class LockedRecords(Records):
             "version": [write.version for write in writes],
         }
         named = {name: self._dialect.listing(values) for name, values in arrays.items()}
-        return statement.run(step.cursor, now=now, nothing=b"", **named).fetchall()
+        return statement.run(step.cursor, now=now, nothing=b"", expired=now - UNSEEN, **named).fetchall()
 
     def _sweep(self, step: Step, limit: int) -> None:
         self._unswept += limit

@@ -12,18 +12,15 @@ from typing import Any, Final, NamedTuple
 
 from sqlalchemy import or_, select, tuple_
 
-from longshore.contract import SECOND, Instant, Write
+from longshore.contract import Instant, Write
 from longshore.errors import Unavailable
 from longshore_sql.dialect import Dialect
-from longshore_sql.records import KEPT, SWEPT_AFTER, Records
+from longshore_sql.records import KEPT, SWEPT_AFTER, UNSEEN, Records
 from longshore_sql.schema import Schema
 from longshore_sql.statements import Step, given
 
 TRIES: Final = 5
 """How often a call begins anew whose new records others wrote meanwhile."""
-
-UNSEEN: Final = 60 * SECOND
-"""How long ago a record has expired that is erased: whoever began before, and looks only now, must not find it live."""
 
 _COLUMNS: Final = ("kind", "key", "value", "version", "expires")
 _Name = tuple[str, str]

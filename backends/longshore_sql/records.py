@@ -18,6 +18,9 @@ KEPT: Final = 3_600 * SECOND
 """How long an expired record stays as a row where many write at once."""
 SWEPT_AFTER: Final = 50
 """After how many writes there they are looked for."""
+UNSEEN: Final = 60 * SECOND
+"""How long ago a record has expired that is erased there: whoever began before, and looks or writes only now, must not
+find it live."""
 
 _LAST: Final = 0x10FFFF
 _SURROGATES: Final = range(0xD800, 0xE000)
