@@ -141,7 +141,7 @@ class Redis:
         import redis
 
         try:
-            with redis.Redis(port=port, socket_timeout=2) as client:
+            with redis.Redis.from_url(self.url(port).replace("valkey", "redis", 1), socket_timeout=2) as client:
                 return bool(client.ping())
         except (redis.ConnectionError, redis.TimeoutError):
             return False

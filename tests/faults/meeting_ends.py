@@ -53,8 +53,8 @@ WAYS = {
     "parent": Way({}, settle, child),
     "turn": Way({"key": True}, settle, follower),
     "parent, exchanged": Way({}, exchange, child),
-    "parent, expired": Way({"expires_in": 1}, expire, child),
-    "turn, expired": Way({"expires_in": 1, "key": True}, expire, follower),
+    "parent, expired": Way({"expires": 1}, expire, child),
+    "turn, expired": Way({"expires": 1, "key": True}, expire, follower),
 }
 
 
