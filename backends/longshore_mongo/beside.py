@@ -31,6 +31,7 @@ class Beside:
         """Lets the threads end; nobody waits for them."""
         if self._threads is not None and self._process == os.getpid():
             self._threads.shutdown(wait=False)
+            self._threads = None  # Who comes later is told by the connection itself that it is closed.
 
     def _of_this_process(self) -> ThreadPoolExecutor:
         if self._threads is None or self._process != os.getpid():

@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-import os
-import threading
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any, Final, NamedTuple
+from typing import Final
 
 import psycopg
 import sqlalchemy
 from psycopg.rows import tuple_row
-from sqlalchemy.pool import PoolProxiedConnection, QueuePool
+from sqlalchemy.pool import PoolProxiedConnection
 
-from longshore.errors import Closed
+from longshore_sql.own_pool import OwnPool
 from longshore_sql.postgres_cursor import PreparedCursor
 from longshore_sql.postgres_options import Options
 from longshore_sql.postgres_sources import (
@@ -35,30 +32,15 @@ _ISOLATION: Final = {"default_transaction_isolation": "read committed"}
 _BROKEN: Final = (psycopg.OperationalError, psycopg.InterfaceError)
 
 
-class _Line(NamedTuple):
-    """A connection that was taken from the pool."""
-
-    pooled: PoolProxiedConnection
-    cursor: Lent
-    taken: float
-
-
-class PoolSource(Source):
-    """Connections of our own in a pool. A child of fork opens new ones.
-
-    The connection that was used last is kept at hand, as asking the pool for one takes as long as a short statement.
-    """
+class PoolSource(OwnPool[Lent], Source):
+    """Connections of our own in a pool. A child of fork opens new ones."""
 
     def __init__(self, options: Options) -> None:
-        self._options = options
-        self._process = os.getpid()
-        self._abandoned: list[Any] = []
-        self._closed = False
-        self._lock = threading.Lock()
+        self._url = options.url or ""
         self.target = options.target()
         own = {"lock_timeout": str(round(options.lock_timeout * 1_000)), **_ISOLATION}
         self._settings = f"SELECT {settings(lasting=True, **own)}"
-        self._fresh()
+        super().__init__("PostgreSQL", options)
 
     @contextmanager
     def lent(self) -> Iterator[Connection]:
@@ -78,18 +60,11 @@ class PoolSource(Source):
             self._give_back(line)
 
     def engine(self) -> sqlalchemy.Engine:
-        if self._closed:
-            raise Closed("the driver of this PostgreSQL was closed: connect again")
-        if self._process != os.getpid():
-            with self._lock:
-                if self._process != os.getpid():
-                    # The parent goes on with these: nothing may be sent on them, not even a farewell.
-                    self._abandoned += [self._engine, self._at_hand]
-                    self._fresh()
+        self._own()
         return self._engine
 
     def opened(self) -> Connection:
-        connection = opened(self._options.url or "")
+        connection = opened(self._url)
         self.is_set_up = not is_through_a_pooler(connection)
         try:
             if self.is_set_up:
@@ -99,50 +74,15 @@ class PoolSource(Source):
             raise
         return connection
 
-    def close(self) -> None:
-        self._closed = True
-        if self._process == os.getpid():
-            while (line := self._last_used()) is not None:
-                line.pooled.close()
-            self._engine.dispose()
-
-    def _taken(self) -> _Line:
-        engine = self.engine()
-        while (line := self._last_used()) is not None:
-            if not self._options.pool_recycle or time.monotonic() - line.taken < self._options.pool_recycle:
-                return line
-            line.pooled.close()
-        pooled = engine.raw_connection()
+    def _ready(self, pooled: PoolProxiedConnection) -> Lent:
         connection = checked(pooled.driver_connection)
         connection.autocommit = True  # Unless an application's transaction was on it last.
         if _CURSOR not in pooled.info:
             own = self.is_set_up
             pooled.info[_CURSOR] = PreparedCursor(connection) if own else connection.cursor(row_factory=tuple_row)
-        return _Line(pooled, pooled.info[_CURSOR], time.monotonic())
+        cursor: Lent = pooled.info[_CURSOR]
+        return cursor
 
-    def _last_used(self) -> _Line | None:
-        try:
-            return self._at_hand.pop()
-        except IndexError:
-            return None  # There was none, or another thread was faster.
-
-    def _give_back(self, line: _Line) -> None:
-        # Never one for which somebody may be waiting: who waits is told by the pool alone.
-        if line.pooled.is_valid and not self._at_hand and self._pool.checkedout() < self._options.pool_size:
-            self._at_hand.append(line)
-        else:
-            line.pooled.close()
-        if self._closed:
-            # The pool was perhaps emptied before, and would forget it unclosed.
-            line.cursor.connection.close()
-
-    def _fresh(self) -> None:
-        options = self._options
-        self._process = os.getpid()
-        self._at_hand: list[_Line] = []
-        create: Any = self.opened
-        self._pool = QueuePool(
-            create, pool_size=options.pool_size, use_lifo=True, max_overflow=options.max_overflow,
-            timeout=options.pool_timeout, recycle=int(options.pool_recycle) or -1, reset_on_return=None,
-        )  # fmt: skip
+    def _begin(self) -> None:
+        super()._begin()
         self._engine = sqlalchemy.create_engine("postgresql+psycopg://", pool=self._pool)

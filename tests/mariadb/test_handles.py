@@ -78,6 +78,13 @@ class TestAsTheStore:
                 MySQLDriver.connect(connection)
 
 
+def test_transactions_share_an_engine(connect: Any) -> None:
+    """Each would else go on hearing of the pool's connections, for as long as that lives."""
+    store = connect()
+    with store.transaction() as one, store.transaction() as other:
+        assert one.engine is other.engine
+
+
 class TestTransactions:
     def test_with_a_session(self, store: MySQLDriver, engine: Engine) -> None:
         listener = store.listen(["queue:q"])
