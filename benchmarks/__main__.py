@@ -8,7 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from benchmarks.chapters import put
-from benchmarks.machine import facts, strain
+from benchmarks.machine import facts, processor_time, stolen_since, strain
 from benchmarks.programs import ADDRESSES
 from benchmarks.report import page
 from benchmarks.run import QUICK, THOROUGH, run
@@ -22,8 +22,7 @@ def _parser() -> argparse.ArgumentParser:
     options.add_argument(
         "--backlog-rounds",
         type=int,
-        default=1,
-        help="pairs to drain, with a backlog and without; 1 if not given",
+        help="pairs to drain, with a backlog and without; 7 if not given, 1 if quick",
     )
     options.add_argument("--disk", type=Path, default=real_disk(), help="directory on the disk to measure")
     options.add_argument(
@@ -54,13 +53,15 @@ def main() -> None:
     names = arguments.only or list(programs)
     if unknown := set(names) - set(programs):
         parser.error(f"expected some of {', '.join(programs)}, came {', '.join(sorted(unknown))}")
-    known, before = facts(store), strain(arguments.disk)
-    effort = replace(QUICK if arguments.quick else THOROUGH, backlog_rounds=arguments.backlog_rounds)
+    known, before, wanted = facts(store), strain(arguments.disk), processor_time()
+    effort = QUICK if arguments.quick else THOROUGH
+    effort = replace(effort, backlog_rounds=arguments.backlog_rounds or effort.backlog_rounds)
     results = run(store, names, effort, arguments.disk, _say)
     known |= {
         f"{name}, before and after": f"{value}, {after}"
         for (name, value), after in zip(before.items(), strain(arguments.disk).values(), strict=True)
     }
+    known |= stolen_since(wanted)
     text = page(results, known, effort)
     whole = not arguments.quick and names == list(programs)
     if arguments.output:

@@ -46,6 +46,19 @@ def strain(disk: Path) -> dict[str, str]:
     }
 
 
+def processor_time() -> tuple[int, int]:
+    """Ticks since the start for which processors were wanted, and those of them that the host gave to others."""
+    first = Path("/proc/stat").read_text().splitlines()[0]
+    user, nice, system, _idle, _waiting, interrupts, softly, stolen = map(int, first.split()[1:9])
+    return user + nice + system + interrupts + softly + stolen, stolen
+
+
+def stolen_since(before: tuple[int, int]) -> dict[str, str]:
+    """What the machine's host took away during a run: wall clocks stretch by it, for all programs alike on average."""
+    wanted, stolen = (after - earlier for after, earlier in zip(processor_time(), before, strict=True))
+    return {"Processor time that the host gave to others": f"{stolen / max(wanted, 1):.0%}"}
+
+
 def _version_of(store: str) -> dict[str, str]:
     if store == "mariadb":
         return {"MariaDB": mariadb_version()}

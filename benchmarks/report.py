@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from benchmarks.goals import goals, own_microseconds
 from benchmarks.programs import DRAIN, DRAIN_BACKLOG, ENQUEUE_BULK, ENQUEUE_ONE, LATER_SECONDS, PHASES
-from benchmarks.run import Effort, Results
+from benchmarks.run import LEADERS, Effort, Results
 
 NOTHING = "-"
 TITLES = {"sqlite": "SQLite", "postgres": "PostgreSQL", "mariadb": "MariaDB", "redis": "Redis", "mongo": "MongoDB"}
@@ -65,9 +65,11 @@ comes from that one run.
 {_table(["Machine", ""], facts.items())}
 
 Each phase of each program runs after a warm-up of {effort.warm_up:,} no-op jobs with one integer argument. The programs
-take turns; figures are medians over the rounds ({effort.rounds}), which stand at the end. With a backlog and without
-Longshore is measured in pairs ({effort.backlog_rounds}), one straight after the other, the limit once. CPU is user
-and system time of all threads of the process. Each runs in a process of its own,
+take turns; figures are medians over the rounds, which stand at the end: {effort.rounds} of all programs, then
+{effort.finals} more of the limit, Longshore and the {LEADERS} best peers (of the pick-up {effort.pick_up_rounds}, then
+{effort.pick_up_finals}). With a backlog and without Longshore is measured in pairs ({effort.backlog_rounds}), one
+straight after the other, the limit once. CPU is user and system time of all threads of the process. Each runs in a
+process of its own,
 {SETTINGS[store]}"""
 
 

@@ -4,7 +4,7 @@ import math
 import statistics
 import subprocess
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Container, Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -15,14 +15,17 @@ from benchmarks.programs import DRAIN, DRAIN_BACKLOG, NO_PEERS, PHASES, Program,
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Effort:
-    """How much to measure: rounds, the share of each phase's jobs, and the sizes that all phases have in common."""
+    """How much to measure: rounds of all programs, further ones of those that lead, the share of each phase's jobs, and
+    the sizes that all phases have in common."""
 
     rounds: int
+    finals: int
     share: float
     warm_up: int
     backlog: int
     backlog_rounds: int
     pick_up_rounds: int
+    pick_up_finals: int
     pick_ups: int
     idle_seconds: float
 
@@ -31,18 +34,30 @@ class Effort:
 
 
 THOROUGH = Effort(
-    rounds=3,
+    rounds=2,
+    finals=5,
     share=0.6,
     warm_up=1_000,
     backlog=1_000_000,
-    backlog_rounds=1,
-    pick_up_rounds=2,
+    backlog_rounds=7,
+    pick_up_rounds=1,
+    pick_up_finals=3,
     pick_ups=100,
     idle_seconds=2.0,
 )
 QUICK = Effort(
-    rounds=1, share=0.1, warm_up=200, backlog=20_000, backlog_rounds=1, pick_up_rounds=1, pick_ups=25, idle_seconds=0.3
+    rounds=1,
+    finals=0,
+    share=0.1,
+    warm_up=200,
+    backlog=20_000,
+    backlog_rounds=1,
+    pick_up_rounds=1,
+    pick_up_finals=0,
+    pick_ups=25,
+    idle_seconds=0.3,
 )
+LEADERS = 2
 
 
 @dataclass(kw_only=True)
@@ -74,15 +89,24 @@ class Results:
         """Microseconds of CPU per job in the best round: on a crowded machine others only ever add to it."""
         return min(sample.cpu_microseconds for sample in self.samples[program, phase])
 
+    def leaders(self, phase: str) -> list[str]:
+        """Names of the peers that keep what a job queue has to keep, the fastest first."""
+        speeds = {
+            name: speed
+            for name, program in self.programs.items()
+            if name not in NO_PEERS and program.comparable and (speed := self.speed(name, phase))
+        }
+        return sorted(speeds, key=lambda name: -speeds[name])
+
+    def quickest(self) -> list[str]:
+        """Names of the peers that keep what a job queue has to keep, the one with the shortest pick-up first."""
+        peers = (name for name in self.pick_ups if name not in NO_PEERS and self.programs[name].comparable)
+        return sorted(peers, key=lambda name: statistics.median(self.latencies(name)))
+
     def best_peer(self, phase: str) -> tuple[str, float | None]:
         """Title and jobs per second of the fastest peer that keeps what a job queue has to keep."""
-        found = [
-            (speed, self.programs[name].title)
-            for name in self.programs.keys() - set(NO_PEERS)
-            if self.programs[name].comparable and (speed := self.speed(name, phase))
-        ]
-        speed, title = max(found, default=(None, ""))
-        return title, speed
+        leader = next(iter(self.leaders(phase)), None)
+        return ("", None) if leader is None else (self.programs[leader].title, self.speed(leader, phase))
 
     def left_with_backlog(self) -> float | None:
         """The share of the speed without a backlog that is left with one: the median over the pairs."""
@@ -109,19 +133,34 @@ def run(store: str, names: Iterable[str], effort: Effort, disk: Path, say: Calla
             results.missing[name] = f"{error.name} cannot be imported"
             say(f"{name}: left out, {error}")
     for phase in PHASES:
-        # The backlog takes longer to fill than to measure.
-        for _ in range(1 if phase == DRAIN_BACKLOG else effort.rounds):
-            _measure_each(results, phase, effort, disk, say)
+        _measure_phase(results, phase, effort, disk, say)
     for _ in range(effort.backlog_rounds if "longshore" in results.programs else 0):
         _pair(results, effort, disk, say)
     for _ in range(effort.pick_up_rounds):
-        _pick_up_each(results, effort, disk, say)
+        _pick_up_each(results, results.programs, effort, disk, say)
+    finalists = {*NO_PEERS, *results.quickest()[:LEADERS]}
+    for _ in range(effort.pick_up_finals):
+        _pick_up_each(results, finalists, effort, disk, say)
     return results
 
 
-def _measure_each(results: Results, phase: str, effort: Effort, disk: Path, say: Callable[[str], None]) -> None:
+def _measure_phase(results: Results, phase: str, effort: Effort, disk: Path, say: Callable[[str], None]) -> None:
+    """A few rounds of all; then only of the limit, Longshore and who leads, whose figures lie near one another."""
+    if phase == DRAIN_BACKLOG:  # Takes longer to fill than to measure, and Longshore's are measured in pairs.
+        _measure_each(results, phase, results.programs.keys() - {"longshore"}, effort, disk, say)
+        return
+    for _ in range(effort.rounds):
+        _measure_each(results, phase, results.programs, effort, disk, say)
+    finalists = {*NO_PEERS, *results.leaders(phase)[:LEADERS]}
+    for _ in range(effort.finals):
+        _measure_each(results, phase, finalists, effort, disk, say)
+
+
+def _measure_each(
+    results: Results, phase: str, names: Container[str], effort: Effort, disk: Path, say: Callable[[str], None]
+) -> None:
     for name, program in results.programs.items():
-        if phase not in program.phases or (phase, name) == (DRAIN_BACKLOG, "longshore"):
+        if name not in names or phase not in program.phases:
             continue
         try:
             sample = _measured(results, name, phase, effort, disk, say)
@@ -158,9 +197,11 @@ def _measured(
     return sample
 
 
-def _pick_up_each(results: Results, effort: Effort, disk: Path, say: Callable[[str], None]) -> None:
+def _pick_up_each(
+    results: Results, names: Container[str], effort: Effort, disk: Path, say: Callable[[str], None]
+) -> None:
     for name, program in results.programs.items():
-        if program.pick_up is None:
+        if name not in names or program.pick_up is None:
             continue
         sample = picked_up(results.store, name, jobs=effort.pick_ups, idle_seconds=effort.idle_seconds, disk=disk)
         results.pick_ups[name].append(sample)
