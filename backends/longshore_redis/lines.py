@@ -8,6 +8,7 @@ from collections.abc import Callable, Sequence
 from typing import Any, Final
 
 import redis
+from hiredis import pack_command
 from redis.exceptions import ClusterDownError, MovedError, ResponseError
 
 from longshore.errors import Unavailable
@@ -72,7 +73,8 @@ class Lines:
         try:
             answers = []
             for command in commands:
-                line.send_command(*command)
+                # Packed here: redis-py looks at each word of a command in Python, which takes as long as all else.
+                line.send_packed_command((pack_command(tuple(command)),), check_health=False)
                 answers.append(line.read_response())
         except (MovedError, ClusterDownError):
             # A node that does not hold the slot has run nothing; a client of a Cluster follows, another says it again.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from queue import Empty, SimpleQueue
 
 
@@ -22,11 +23,9 @@ class Bell:
 
     def silence(self) -> None:
         """Forgets that it was rung: before looking at what is to be done, never after."""
-        try:
-            while True:
+        with suppress(Empty):
+            while not self._rings.empty():
                 self._rings.get_nowait()
-        except Empty:
-            return
 
     def wait(self, timeout: float) -> None:
         """Returns when it is rung, at the latest after so many seconds."""

@@ -106,9 +106,11 @@ class Pool:
     def room(self, share: Share, wanted: int, size: int, now: float) -> int:
         """How many places a side would get that asks for so many; of so many in all."""
         free = self.free(size, now)
-        others = {each: each.lacks(now) for each in self._shares if each is not share and each.lacks(now)}
-        if free >= wanted or not others:
+        if free >= wanted or self.is_of_one:
             return max(0, min(wanted, free))
+        others = {each: each.lacks(now) for each in self._shares if each is not share and each.lacks(now)}
+        if not others:
+            return max(0, free)
         return _dealt(free, {share: wanted, **others}, now)[share] if free > 0 else 0
 
     def may_begin(self, share: Share, size: int, now: float) -> bool:
@@ -123,7 +125,8 @@ class Pool:
         share.given(granted, wanted, now)
         if granted:
             share.turn = next(self._turns)
-        self.offer(size, now, but=share)
+        if not self.is_of_one:
+            self.offer(size, now, but=share)
         return granted
 
     def offer(self, size: int, now: float, *, but: Share | None = None) -> None:
@@ -307,7 +310,8 @@ class Berths:
             berth.of_tasks[task].here -= 1
 
     def _size(self) -> int:
-        slow = sum(number for task, number in self._by_task.items() if number and not self.is_quick(task))
+        here = self._by_task.items() if self._runs else ()
+        slow = sum(number for task, number in here if number and not self.is_quick(task))
         size = self.slots + self.pace.expected(self._settings.prefetch, max(0, self.slots - slow))
         left = self._term.left(0)
         return size if left is None else min(size, left)

@@ -58,6 +58,11 @@ class Claiming:
         """There may be something to claim. May be called by any thread."""
         self._hinted = True
 
+    @property
+    def is_hinted(self) -> bool:
+        """Whether somebody has said so since `due_at` was asked."""
+        return self._hinted
+
     def again(self) -> None:
         """What was asked for is not yet answered, or there is more now: the next claim is made at once."""
         self.is_empty = False

@@ -111,6 +111,8 @@ class Courier(Told):
         is_idle = self._ledger.is_settled() and not self._outcomes and self._team.reactions.is_done
         if not is_idle:
             self._team.term.worked()
+        elif self.claiming.is_hinted and self._course.takes_jobs and not self._outage.is_on:
+            return False  # Whoever has enqueued it waits.
         if self._course.is_draining:
             return is_idle or self._course.is_over(grace=1.0)
         now, muster = self._monotonic(), self._team.muster
@@ -127,7 +129,7 @@ class Courier(Told):
         self._collect()
         self._hand_back()
         self._stop_the_late()
-        is_due = self.claiming.due_at(self._monotonic()) <= self._monotonic() or bool(self._ledger.undelivered)
+        is_due = self.claiming.due_at(now := self._monotonic()) <= now or bool(self._ledger.undelivered)
         wanted = self._wanted(is_due=is_due)
         try:
             claims = self._claims(wanted, is_due=is_due)
@@ -169,8 +171,7 @@ class Courier(Told):
         self._unsure = True
 
     def _ensure_certainty(self) -> bool:
-        """Compares what is held with what runs here, after a call with unknown outcome and at each heartbeat; reads
-        what limits and pauses allow, where that may have changed."""
+        """Compares what is held with what runs here, and reads what limits and pauses allow, where either may be new."""
         if not (self._unsure or self._look_at_held or self.allowance.must_read_rules):
             return True
         try:
@@ -282,8 +283,7 @@ class Courier(Told):
     def _wanted(self, *, is_due: bool) -> int:
         """How many jobs there is room for; if a claim is due, that room is taken for it."""
         now = self._monotonic()
-        is_behind = self._team.reactions.is_behind
-        if not self._course.takes_jobs or is_behind or now < self._suspects.watched_until(now):
+        if not self._course.takes_jobs or self._team.reactions.is_behind or now < self._suspects.watched_until(now):
             return 0
         return self.claiming.ask(self._team.slots.spare_room()) if is_due else self.claiming.wanted()
 

@@ -126,6 +126,8 @@ class Slots:
 
     def oldest(self) -> float:
         """When the first of them was taken; infinity if there is none."""
+        if not self._line:
+            return float("inf")
         with self._lock:
             return self._line.oldest()
 
@@ -136,6 +138,8 @@ class Slots:
 
     def spare_room(self) -> int:
         """How many urgent runs more would begin at once in spare slots."""
+        if not self._spare:
+            return 0
         with self._lock:
             return self._line.spare_room(self._free)
 

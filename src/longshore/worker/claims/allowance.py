@@ -191,6 +191,8 @@ class Allowance:
 
     def ask_at(self) -> float:
         """When those that are missing are asked for again; infinity if none are."""
+        if not self.is_limited:
+            return float("inf")
         return max(self._overtaken_until, min((each.ask_at for each in self._answering()), default=float("inf")))
 
     def tidy_at(self) -> float:
