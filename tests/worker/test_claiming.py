@@ -209,3 +209,13 @@ def test_what_others_are_at_is_asked_for_again_soon_then_less_often() -> None:
     assert asked.is_empty
     asked.answered(Claimed([], passed_over=True), 0.0)
     assert asked.due_at(0.0) == pytest.approx(0.01)
+
+
+def test_the_time_of_a_job_that_is_due_later_is_counted_from_the_claim_and_not_from_its_answer() -> None:
+    asked = claiming(poll=NEVER)
+    asked.claims(1, 10.0)
+    asked.answered(Claimed([], next_due=500_000), 10.2)
+    assert asked.due_at(10.2) == pytest.approx(10.5), "the store looked at its clock soon after it was asked"
+    asked.claims(1, 10.5)
+    asked.answered(Claimed([], next_due=100), 10.7)
+    assert asked.due_at(10.7) <= 10.7, "it is due already by now"

@@ -53,6 +53,7 @@ class Claiming:
         self._hinted = False
         self._moment = _MOMENT
         self._asked_for = 0
+        self._asked_at = 0.0
 
     def hint(self) -> None:
         """There may be something to claim. May be called by any thread."""
@@ -108,7 +109,7 @@ class Claiming:
     def claims(self, wanted: int, now: float = 0.0) -> list[Claim]:
         """How to ask for so many; nothing where no limit leaves room for one."""
         least = self._settings.spare_priority if self._berth.is_for_spare_slots else None
-        self._asked_for = wanted
+        self._asked_for, self._asked_at = wanted, now
         claims = self._order.claims(wanted, self._tasks(), self._rooms(), min_priority=least)
         if not claims:
             self.is_empty = self._is_all()
@@ -123,7 +124,7 @@ class Claiming:
         self.is_empty = brought_nothing and not claimed.passed_over and self._is_all()
         self._next = 0.0
         if brought_nothing and self._order.searched_all:
-            self._next = now + self._pause(claimed)
+            self._next = self._next_after(claimed, now)
         elif self._found_all(claimed):
             self._next = now + _SHORTLY
         if not claimed.passed_over:
@@ -134,16 +135,18 @@ class Claiming:
         is_cut_off = bool(claimed.expired) or claimed.passed_over or not self._order.searched_all
         return 0 < len(claimed.jobs) < self._asked_for and not is_cut_off
 
-    def _pause(self, claimed: Claimed) -> float:
-        """Seconds until it is worth asking again."""
-        pauses = [self._settings.poll * random.uniform(0.5, 1.5)]
+    def _next_after(self, claimed: Claimed, now: float) -> float:
+        """When it is worth asking again."""
+        ends = [now + self._settings.poll * random.uniform(0.5, 1.5)]
         if claimed.next_due is not None:
-            pauses.append(claimed.next_due / SECOND + self._patience())
+            # A store looks at its clock as long after it was asked as it will the next time: counted from the answer, a
+            # job that is due later would begin late by a whole call.
+            ends.append(self._asked_at + claimed.next_due / SECOND + self._patience())
         if claimed.passed_over:
             # Whoever is at them may be about to change them only, and perhaps in a transaction that stays open long.
-            pauses.append(self._moment + self._patience())
+            ends.append(now + self._moment + self._patience())
             self._moment = min(2 * self._moment, self._settings.poll)
-        return min(pauses)
+        return min(ends)
 
     def placed(self, wanted: int, brought: int) -> None:
         """What a claim of so many jobs brought is here: there are no more, if it could have brought more."""
