@@ -171,7 +171,7 @@ class Courier(Told):
         self._unsure = True
 
     def _ensure_certainty(self) -> bool:
-        """Compares what is held with what runs here, and reads what limits and pauses allow, where either may be new."""
+        """Compares what is held with what runs here, reads what limits and pauses allow, where either may be new."""
         if not (self._unsure or self._look_at_held or self.allowance.must_read_rules):
             return True
         try:
