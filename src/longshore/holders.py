@@ -171,7 +171,13 @@ class Lease:
 
     def is_valid(self) -> bool:
         """Whether it was renewed so lately that nobody can have rescued its jobs, by the process's own clock."""
-        return not self._lost and self._monotonic() - self._renewed < VALID_SHARE * self._length / 1e6
+        return self.seconds_valid() > 0
+
+    def seconds_valid(self) -> float:
+        """How long it is valid yet unless it is renewed; nothing when it is over or lost."""
+        if self._lost:
+            return 0.0
+        return max(0.0, self._renewed + VALID_SHARE * self._length / 1e6 - self._monotonic())
 
     def _renew(self, store: Guard) -> None:
         asked = self._monotonic()

@@ -14,10 +14,12 @@ import pytest
 
 from longshore import Retry, Snooze, State
 from longshore.contract import Change, Sleeper
+from longshore.errors import Unavailable
 from longshore.testing.faults.cut import Moment
 from longshore.testing.together import together
 from longshore.worker.bell import Bell
 from longshore.worker.ear import Ear
+from longshore.worker.outage import Outage
 from longshore.worker.tally import Pace
 from worker.conftest import Connect
 from worker.faulty import FaultyApp
@@ -70,6 +72,28 @@ def test_a_delayed_job_starts_when_it_is_due(app: FaultyApp) -> None:
     assert min(late) >= 0
     # The best of ten: a busy machine may hold up some of them, but a worker that polls would be late each time.
     assert min(late) < 20_000, f"they began {late} microseconds after they were due"
+
+
+class Noted(Bell):
+    """Notes how long it would have been waited for."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.waits: list[float] = []
+
+    def wait(self, timeout: float) -> None:
+        self.waits.append(timeout)
+
+
+def test_an_outage_is_sat_out_longer_from_time_to_time_but_not_beyond_the_end_of_the_lease() -> None:
+    valid, bell = 0.5, Noted()
+    outage = Outage(bell, lambda: valid)
+    for _ in range(10):
+        outage.sit_out(Unavailable("away"))
+    assert bell.waits[0] < bell.waits[1] < max(bell.waits) == valid
+    valid = 0.0
+    outage.sit_out(Unavailable("away"))
+    assert bell.waits[-1] > 1.0, "once the lease is over nothing is to be done in time"
 
 
 def share_out(apps: list[FaultyApp], seconds: float, quick: int = 0, **settings: float) -> list[list[float]]:

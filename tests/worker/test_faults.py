@@ -145,6 +145,29 @@ def test_an_outage_longer_than_the_lease_interrupts_the_runs_and_rescues_nobody(
             assert_ran_undisturbed(job.info())
 
 
+@pytest.mark.parametrize("is_asking", [False, True], ids=["silent", "asking"])
+def test_who_is_cut_off_stops_before_its_lease_is_over(connect: Connect, gate: Gate, is_asking: bool) -> None:
+    """Whether it has nothing to ask of the store, or asks in vain, and waits longer from time to time."""
+    app = connect()
+
+    @app.task
+    def stay() -> None:
+        try:
+            gate.stop_here("begun")
+        except Interrupted:
+            gate.stop_here(app.store.read(KIND))
+
+    with app.worker(slots=1 + is_asking, **SHORT | {"lease": 1.5, "heartbeat": 0.5}):
+        app.enqueue(app.call_by_name("stay"))
+        assert gate.arrived() == "begun"
+        app.line.go_down()
+        if is_asking:
+            app.enqueue(app.call_by_name("stay"))
+        assert gate.arrived(), "its lease had lapsed when it was interrupted"
+        gate.open()
+        app.line.mend()
+
+
 def test_who_is_cut_off_alone_is_rescued_and_goes_on_under_another_name(connect: Connect, gate: Gate) -> None:
     away, near = connect(), connect()
     returned: list[str] = []
@@ -165,7 +188,8 @@ def test_who_is_cut_off_alone_is_rescued_and_goes_on_under_another_name(connect:
         holder = lost.holder
         job = away.enqueue(away.call_by_name("stay"))
         assert gate.arrived() == "away"
-        with near.worker(slots=1, **SHORT) as rescuer:
+        # What says that it was rescued lives for the rescuer's lease, and is to be there when the line is mended.
+        with near.worker(slots=1, **SHORT | {"lease": 30.0}) as rescuer:
             away.line.go_down()
             # In this order: by its own clock it stops before others may begin.
             assert [gate.arrived(), gate.arrived()] == ["away interrupted", "near"]

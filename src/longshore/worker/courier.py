@@ -64,7 +64,7 @@ class Courier(Told):
         self._course = team.course
         self._suspects = team.suspects
         self._monotonic = monotonic
-        self._outage = Outage(bell)
+        self._outage = Outage(bell, lease.seconds_valid)
         self._ledger = Ledger(store, [f"queue:{queue}" for queue in settings.queues], team.reactions.settled)
         self._deadlines = Deadlines(settings.grace)
         self._unsure = False
@@ -307,8 +307,8 @@ class Courier(Told):
 
     def _time_to_sleep(self, wanted: int) -> float:
         now = self._monotonic()
-        ends = [now + self._settings.heartbeat, self._deadlines.next(now), self._course.next(now)]
-        ends += [self.allowance.tidy_at(), self.claiming.ask_again_at()]
+        ends = [now + min(self._settings.heartbeat, self._lease.seconds_valid()), self._deadlines.next(now)]
+        ends += [self._course.next(now), self.allowance.tidy_at(), self.claiming.ask_again_at()]
         if (idle_end := self._team.term.idle_end()) > now:  # Else others are not idle, and say when they are.
             ends.append(idle_end)
         if wanted > 0:
