@@ -118,12 +118,23 @@ class Rounds:
         began = time.monotonic()
         with self.errors(session):
             for collection, pipeline in pipelines:
-                for document in collection.aggregate(pipeline, session=session, batchSize=_BATCH).to_list():
+                for document in self._found(collection, pipeline, session):
                     parts[document["part"]].append(document)
         meta = parts.pop(SCHEMA, [None])[0]
         judge(meta)
         now = self._times.hear(int(meta["now"]), began) if meta else 0
         return Seen(now if self._clock is None else self._clock(), parts)
+
+    def _found(
+        self, collection: Collection[Document], pipeline: Pipeline, session: ClientSession | None
+    ) -> list[Document]:
+        asked = {"aggregate": collection.name, "pipeline": pipeline, "cursor": {"batchSize": _BATCH}}
+        cursor = self._server.ask(asked, session)["cursor"]
+        if not cursor["id"]:
+            return list(cursor["firstBatch"])
+        # More than one message holds, which is rare: pymongo's cursor costs as much again as the command.
+        self._server.ask({"killCursors": collection.name, "cursors": [cursor["id"]]}, session)
+        return collection.aggregate(pipeline, session=session, batchSize=_BATCH).to_list()
 
     def carry_out(self, *works: Work, session: ClientSession | None = None) -> None:
         """Round by round, until all is done; each round is two trips, whatever the number of works."""

@@ -16,6 +16,7 @@ from pymongo.uri_parser import parse_uri
 
 from longshore.contract import Features, Instant
 from longshore.errors import ConfigurationError
+from longshore_mongo.documents import Document
 from longshore_mongo.failures import translated
 from longshore_mongo.options import Options
 from longshore_mongo.schema import Collections
@@ -37,6 +38,7 @@ class Server:
         self._inherited: list[MongoClient[Any] | None] = []
         self._process = os.getpid()
         self._collections: Collections | None = None
+        self._sessions: list[ClientSession] = []
         client = self.client()
         self.write_concern = _write_concern(client)
         self.stands_alone = False
@@ -49,6 +51,7 @@ class Server:
         if self._own is None or self._process != os.getpid():
             self._inherited.append(self._own)  # The parent's: not even its memory is given back here.
             self._own, self._collections, self._process = self._opened(), None, os.getpid()
+            self._sessions = []
         return self._own
 
     def _opened(self) -> MongoClient[Any]:
@@ -79,14 +82,27 @@ class Server:
         name = self._options.database or self.client().get_default_database("longshore").name
         return Collections.of(client[name], self._options.namespace, self.write_concern)
 
+    def ask(self, command: Document, session: ClientSession | None = None) -> Document:
+        """Sends a command to the database of the namespace; answers what came."""
+        database = self.collections(session).jobs.database
+        if session is not None:
+            return database.command(command, session=session)
+        try:  # Outside a transaction one of ours, which is kept: pymongo would make one each time.
+            own = self._sessions.pop()
+        except IndexError:
+            own = self.client().start_session(causal_consistency=False)
+        answer: Document = database.command(command, session=own)
+        self._sessions.append(own)
+        return answer
+
     def close(self) -> None:
         """Closes what was opened here."""
         if self._own is not None and self._process == os.getpid():
             self._own.close()
 
-    def errors(self, session: ClientSession | None = None) -> AbstractContextManager[None]:
-        """Around whatever asks the server: bounds its time, and translates its errors."""
-        is_bound = session is None or not session.in_transaction
+    def errors(self, session: ClientSession | None = None, *, is_bound: bool = True) -> AbstractContextManager[None]:
+        """Around whatever asks the server: translates its errors, and bounds its time where nothing else does."""
+        is_bound = is_bound and (session is None or not session.in_transaction)
         return translated(self.place, self._options.timeout if is_bound else None)
 
     def promised(self) -> Features:

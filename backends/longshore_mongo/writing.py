@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, Final, NamedTuple
 
-import pymongo
 from pymongo.client_session import ClientSession
 from pymongo.errors import BulkWriteError, ExecutionTimeout, OperationFailure
 
@@ -53,10 +52,9 @@ class Writing:
         """One command, if nobody is in the way."""
         if not edits:
             return Written(set(), set())
-        with self._server.errors(session):
-            if session is not None or self._server.stands_alone:
-                return Written(self._together(edits, session), set())
-            return self._passing_over(edits)
+        passes_over = session is None and not self._server.stands_alone
+        with self._server.errors(session, is_bound=not passes_over):
+            return self._passing_over(edits) if passes_over else Written(self._together(edits, session), set())
 
     def _passing_over(self, edits: Sequence[Edit]) -> Written:
         unsure = [edit for edit in edits if edit.id in self._contested]
@@ -86,7 +84,7 @@ class Writing:
         """Stores new documents; answers the places of those whose id, slot or turn is another's."""
         # The server is to answer before the client gives up: then it is known what became of it.
         most = min(_PATIENT + _OF_EACH * len(documents), int(800 * self._server.timeout)) if session is None else None
-        with self._server.errors(session):
+        with self._server.errors(session, is_bound=False):
             try:
                 return check(self._command("insert", "documents", documents, session, most))
             except ExecutionTimeout as error:
@@ -104,11 +102,9 @@ class Writing:
         command: Document = {name: jobs.name, elements: of, "ordered": False}
         if session is None:
             command["writeConcern"] = self._server.write_concern.document
-        if most is None:
-            answer: Document = jobs.database.command(command, session=session)
-        else:  # pymongo would wait no longer for the answer than the server is to take for it.
-            with pymongo.timeout(None):
-                answer = jobs.database.command(command, maxTimeMS=most)
+        if most is not None:  # Not by pymongo's own bound: it waits no longer for the answer than the server may take.
+            command["maxTimeMS"] = most
+        answer = self._server.ask(command, session)
         unconfirmed = answer.get("writeConcernError")
         if unconfirmed is not None and unconfirmed["code"] == TIMEOUT and most is not None:
             raise ExecutionTimeout("the majority is slow", TIMEOUT, answer)
@@ -116,8 +112,7 @@ class Writing:
 
     def _alone(self, edit: Edit) -> bool | None:
         """One edit, in a transaction of its own: whether it landed; None: another transaction has the document."""
-        client = self._server.client()
-        with client.start_session() as session:
+        with self._server.errors(), self._server.client().start_session() as session:
             session.start_transaction(write_concern=self._server.write_concern)
             try:
                 answer = self._command("update", "updates", statements_of([edit]), session)
@@ -140,8 +135,9 @@ class Writing:
         """Which edits landed, by the trace that each leaves in its document."""
         ids = {"_id": {"$in": [edit.id for edit in edits]}}
         jobs = self._server.collections(session).jobs
-        found = jobs.find(ids, {"revision": 1, "birth": 1, "trace": 1}, session=session)
-        documents = {document["_id"]: document for document in found}
+        with self._server.errors(session):
+            found = jobs.find(ids, {"revision": 1, "birth": 1, "trace": 1}, session=session)
+            documents = {document["_id"]: document for document in found}
         landed = set()
         for edit in edits:
             document = documents.get(edit.id)
