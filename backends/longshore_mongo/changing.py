@@ -22,6 +22,7 @@ class Changing:
     """The changes of one call: first those that take no slot, then the others."""
 
     passes_over = False
+    is_brief = False
 
     def __init__(
         self,

@@ -16,19 +16,24 @@ from longshore_mongo.statements import Pipeline
 
 _BUDGET: Final = 1_000
 """How many jobs a call makes findable, puts aside or expires before it stops."""
-_AT_ONCE: Final = 100
-"""So many that have just become due are taken as they are found; of more the earliest are made findable first."""
+_AT_ONCE: Final = 10
+"""Of so many that are due next a look brings those whose time has come; if that is all of them, the earliest are made
+findable first."""
 _LANES: Final = 100
 """Lanes of one question: of many more MongoDB would not merge the heads, but sort all."""
 _SMALL: Final = 1_024
 """Bytes up to which a payload is kept with what is known of a claimed job."""
 _LARGE: Final = 64 * 1024
 """Bytes of a document from which on its payload is read only when the job is taken."""
-_SHOWN: Final[Pipeline] = [
-    {"$set": {"size": {"$bsonSize": "$$ROOT"}}},
-    {"$set": {"payload": {"$cond": [{"$gt": ["$size", _LARGE]}, "$$REMOVE", "$payload"]}}},
-    {"$project": {"attempts": 0}},
-]
+_IS_LARGE: Final = {"$gt": [{"$bsonSize": "$$ROOT"}, _LARGE]}
+_SHOWN: Final = {
+    "$set": {
+        "size": {"$cond": [_IS_LARGE, {"$bsonSize": "$$ROOT"}, "$$REMOVE"]},
+        "payload": {"$cond": [_IS_LARGE, "$$REMOVE", "$payload"]},
+        "attempts": "$$REMOVE",
+    }
+}
+"""In one stage, as each costs."""
 _ORDER: Final = {"priority": -1, "due": 1, "_id": 1}
 
 
@@ -80,6 +85,11 @@ class Claiming:
         self._bytes = 0
         self._written: dict[tuple[int, ...], tuple[Document, tuple[str, ...]]] = {}
 
+    @property
+    def is_brief(self) -> bool:
+        """Whether it would take a few jobs: of many it would cost more if each told the time."""
+        return self._page <= _AT_ONCE
+
     @staticmethod
     def _is_of_any(claim: Claim) -> bool:
         return claim.id is None and claim.tasks is None
@@ -100,11 +110,10 @@ class Claiming:
     def asks(self) -> dict[str, Pipeline]:
         asked: dict[str, Pipeline] = {}
         if self._queues:
-            first = {"$match": {"later": {"$in": self._queues}}}
-            asked["next"] = [first, {"$sort": {"due": 1}}, {"$limit": 1}, {"$project": {"due": 1}}]
-            is_due = {"$expr": {"$lte": ["$due", self._rounds.now_expression]}}
-            soon = {"$match": {"later": {"$in": self._queues}, **is_due}}
-            asked["due"] = [soon, {"$sort": {"due": 1}}, {"$limit": _AT_ONCE}, *_SHOWN]
+            later = {"$match": {"later": {"$in": self._queues}}}
+            is_due = {"$lte": ["$due", self._rounds.now_expression]}
+            told = {"$replaceWith": {"$cond": [is_due, "$$ROOT", {"_id": "$_id", "due": "$due"}]}}
+            asked["next"] = [later, {"$sort": {"due": 1}}, {"$limit": _AT_ONCE}, told, _SHOWN]
         if self._lanes is None:
             return asked | {f"lanes {queue}": _lanes_aside(queue) for queue in self._queues}
         for number in range(self._at, len(self._claims)):
@@ -115,13 +124,13 @@ class Claiming:
 
     def _heads(self, claim: Claim) -> Iterator[Pipeline]:
         if claim.id is not None:
-            yield [{"$match": {"_id": claim.id, "state": int(State.PENDING)}}, *_SHOWN]
+            yield [{"$match": {"_id": claim.id, "state": int(State.PENDING)}}, _SHOWN]
             return
         least = {} if claim.min_priority is None else {"priority": {"$gte": claim.min_priority}}
         lanes = self._lanes_of(claim)
         for start in range(0, len(lanes), _LANES):
             match = {"$match": {"lane": {"$in": lanes[start : start + _LANES]}, **least}}
-            yield [match, {"$sort": _ORDER}, {"$limit": self._page}, *_SHOWN]
+            yield [match, {"$sort": _ORDER}, {"$limit": self._page}, _SHOWN]
 
     def _lanes_of(self, claim: Claim) -> list[str]:
         queues = dict.fromkeys(claim.queues)
@@ -134,7 +143,7 @@ class Claiming:
     def plans(self, seen: Seen) -> list[Edit]:
         self._planned, self._ending, self._put_aside = {}, {}, set()
         self._next_due = min((document["due"] - seen.now for document in seen.of("next")), default=None)
-        self._due = [] if self._promoted else [document for document in seen.of("due") if self._is_due(document, seen)]
+        self._due = [] if self._promoted else [document for document in seen.of("next") if self._is_due(document, seen)]
         self._promoting = {document["_id"] for document in self._due}
         if self._next_due is not None and self._next_due <= 0:
             self._next_due = 0
@@ -151,7 +160,8 @@ class Claiming:
         return edits + [self._found(document) for document in self._due if document["_id"] not in written]
 
     def _is_due(self, document: Document, seen: Seen) -> bool:
-        return bool(document["due"] <= seen.now) and document["_id"] not in self._locked
+        is_whole = "later" in document  # The server has found it due.
+        return is_whole and document["due"] <= seen.now and document["_id"] not in self._locked
 
     def _found(self, document: Document) -> Edit:
         return edited(document, self._token, {"lane": document["later"]}, ["later"])

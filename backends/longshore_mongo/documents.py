@@ -21,7 +21,7 @@ UNREAD: Final[Any] = object()
 """What stands in a job for a body that was not read: as it is the same before and after, nobody writes it."""
 
 _DERIVED_OF_JOB: Final = ("lane", "later", "unique_slot")
-_DERIVED: Final = {"birth", "revision", "trace", "condemned", "heralds", "part", "size", *_DERIVED_OF_JOB}
+_DERIVED: Final = {"birth", "revision", "trace", "condemned", "heralds", "part", "now", "size", *_DERIVED_OF_JOB}
 _FIELDS: Final = fields(StoredJob)
 _DEFAULTS: Final = {field.name: field.default for field in _FIELDS if not field.required} | {"notes": {}}
 _NAMES: Final = tuple(field.name for field in _FIELDS if field.name not in {"id", "notes", "attempts"})
@@ -157,24 +157,26 @@ def edit_of(
     """What turns the document that was looked at, and the job that was read from it, into that of the job after, from
     which it differs in no other fields than ``effects``."""
     values: Document = {}
-    derived = _derived(after, now)
-    removed: list[str] = [name for name in _DERIVED_OF_JOB if name in document and name not in derived]
-    attempt = None
+    removed: list[str] = []
     for name, wanted in effects.items():
         stands = getattr(before, name)
         if stands is wanted or stands == wanted:
             continue
-        if name == "attempts":
-            attempt = wanted[-1]
-        elif wanted == _DEFAULTS.get(name, UNREAD):
+        if wanted == _DEFAULTS.get(name, UNREAD):
             removed.append(name)
         else:
-            values[name] = wanted if name != "notes" else _members(after)
+            values[name] = wanted
+    attempt = values.pop("attempts", (None,))[-1]
+    if "notes" in values:
+        values["notes"] = _members(after)
+    derived = _derived(after, now)
+    removed += [name for name in _DERIVED_OF_JOB if name in document and name not in derived]
     for name, should in derived.items():
         stands = document.get(name)
         if stands != should and not (name == "lane" and str(stands).startswith(f"{should}\0")):
             values[name] = should  # What stands aside may go on to.
-    return edited(document, token, values, removed, attempt=attempt, alone=alone)
+    identity, birth, revision = document["_id"], document["birth"], document["revision"]
+    return Edit(identity, birth, revision, token, values, tuple(removed), attempt, alone)
 
 
 def edited(

@@ -27,6 +27,7 @@ _PATIENT: Final = 3
 _LOCKED: Final = 3.0
 """Seconds for which a call waits for an open transaction that has written what it is to write."""
 _BATCH: Final = 10_000
+_NOW: Final = {"$toLong": "$$NOW"}
 
 
 class Seen(NamedTuple):
@@ -45,6 +46,10 @@ class Work(Protocol):
 
     passes_over: bool
     """Whether it leaves alone what an open transaction has written; else it waits for it, a while."""
+
+    @property
+    def is_brief(self) -> bool:
+        """Whether it looks at a few documents at most, and asks for no time but to judge these."""
 
     @property
     def is_done(self) -> bool:
@@ -105,25 +110,37 @@ class Rounds:
 
     def look(self, asks: Mapping[str, Pipeline], session: ClientSession | None = None, *, among: str = "jobs") -> Seen:
         """One trip: the time, the schema, and every part that is asked for. Within a transaction, one for each."""
-        clock: Pipeline = [{"$match": {"_id": SCHEMA}}, {"$set": {"now": {"$toLong": "$$NOW"}, "part": SCHEMA}}]
+        clock: Pipeline = [{"$match": {"_id": SCHEMA}}, {"$set": {"now": _NOW, "part": SCHEMA}}]
         collections = self.within(session)
         asked: Collection[Document] = getattr(collections, among)
         looks = [[*stages, {"$set": {"part": part}}] for part, stages in asks.items()]
         pipelines = [(collections.meta, clock)]
         if session is None:
-            clock += [{"$unionWith": {"coll": asked.name, "pipeline": pipeline}} for pipeline in looks]
+            clock += _united(asked, looks)
         else:  # Which does not let collections be united.
             pipelines += [(asked, pipeline) for pipeline in looks]
-        parts: defaultdict[str, list[Document]] = defaultdict(list)
         began = time.monotonic()
         with self.errors(session):
-            for collection, pipeline in pipelines:
-                for document in self._found(collection, pipeline, session):
-                    parts[document["part"]].append(document)
+            found = [document for among, stages in pipelines for document in self._found(among, stages, session)]
+        parts = _by_part(found)
         meta = parts.pop(SCHEMA, [None])[0]
         judge(meta)
         now = self._times.hear(int(meta["now"]), began) if meta else 0
         return Seen(now if self._clock is None else self._clock(), parts)
+
+    def _glimpse(self, asks: Mapping[str, Pipeline]) -> Seen | None:
+        """A look at a few documents, which tell the time themselves; the schema is that of the last second. None if it
+        has not been looked at meanwhile."""
+        told = self._times.now()
+        if told is None or not asks:
+            return None
+        jobs = self.collections.jobs
+        first, *others = [[*stages, {"$set": {"part": part, "now": _NOW}}] for part, stages in asks.items()]
+        began = time.monotonic()
+        with self.errors():
+            found = self._found(jobs, [*first, *_united(jobs, others)], None)
+        now = self._times.hear(int(found[0]["now"]), began, is_whole=False) if found else told
+        return Seen(now if self._clock is None else self._clock(), _by_part(found))
 
     def _found(
         self, collection: Collection[Document], pipeline: Pipeline, session: ClientSession | None
@@ -147,7 +164,8 @@ class Rounds:
             if tried > _PATIENT:
                 time.sleep(random.uniform(0, 0.002 * tried))
             asks = {f"{at} {part}": stages for at, work in enumerate(active) for part, stages in work.asks().items()}
-            seen = self.look(asks, session)
+            is_brief = session is None and all(work.is_brief for work in active)
+            seen = (self._glimpse(asks) if is_brief else None) or self.look(asks, session)
             plans = [work.plans(_seen_by(at, seen)) for at, work in enumerate(active)]
             written = self.write([edit for plan in plans for edit in plan], session)
             has_landed |= bool(written.landed)
@@ -159,6 +177,17 @@ class Rounds:
                         f"an open transaction has changed {sorted(locked)}; send the call again", unknown=has_landed
                     )
         raise Unavailable(f"others changed the same jobs in each of {TRIES} tries; send the call again")
+
+
+def _united(among: Collection[Document], looks: Sequence[Pipeline]) -> Pipeline:
+    return [{"$unionWith": {"coll": among.name, "pipeline": pipeline}} for pipeline in looks]
+
+
+def _by_part(found: Sequence[Document]) -> dict[str, list[Document]]:
+    parts: defaultdict[str, list[Document]] = defaultdict(list)
+    for document in found:
+        parts[document["part"]].append(document)
+    return parts
 
 
 def _ids_among(plan: Sequence[Edit], marks: Marks) -> set[str]:

@@ -32,6 +32,11 @@ Connect = Callable[..., MongoDriver]
 JOB = NewJob("a", "q", "t", b"")
 
 
+def _breaks(*_: Any, **__: Any) -> None:
+    """A line that breaks before what is asked has arrived."""
+    raise pymongo.errors.AutoReconnect("as the test wanted")
+
+
 def ids(store: MongoDriver) -> list[str]:
     return [job.id for job in store.select(EVERY).jobs]
 
@@ -113,7 +118,7 @@ def test_a_store_without_a_schema_says_so(connect: Connect) -> None:
 
 
 def test_a_schema_that_is_too_new_is_refused(
-    store: MongoDriver, client: pymongo.MongoClient[Any], namespace: str
+    store: MongoDriver, client: pymongo.MongoClient[Any], namespace: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     meta = client.longshore[f"{namespace}_meta"]
     meta.update_one({"_id": "schema"}, {"$set": {"version": 9}})
@@ -121,7 +126,9 @@ def test_a_schema_that_is_too_new_is_refused(
     store.migrate()
     assert meta.find_one({"_id": "schema"})["version"] == 9
     meta.update_one({"_id": "schema"}, {"$set": {"readable_from": 9}})
-    for call in (store.migrate, lambda: store.insert([JOB])):
+    monkeypatch.setattr("longshore_mongo.times._KEPT", 0)  # What a look told is good for a second.
+    claims = [Claim(queues=("q",))]
+    for call in (store.migrate, lambda: store.insert([JOB]), lambda: store.claim(claims, holder="h", limit=1)):
         with pytest.raises(SchemaError, match="update Longshore"):
             call()
 
@@ -182,6 +189,52 @@ def test_large_payloads_come_with_their_jobs(store: MongoDriver) -> None:
     assert [len(job.payload) for job in first] == sizes[:2]
     rest = store.claim([Claim(queues=("q",))], holder="h", limit=9).jobs
     assert [len(job.payload) for job in rest] == sizes[2:]
+
+
+def test_more_than_one_message_holds_is_found_whole(store: MongoDriver, client: pymongo.MongoClient[Any]) -> None:
+    """And nothing of it stays open at the server."""
+    for name in "abcd":
+        store.insert([NewJob(name, "q", "t", name.encode() * store.limits.payload)])
+    opened = client.admin.command("serverStatus")["metrics"]["cursor"]["open"]["total"]
+    found = {job.id: job.payload[-1:] for job in store.select(EVERY).jobs}
+    assert found == {name: name.encode() for name in "abcd"}
+    assert client.admin.command("serverStatus")["metrics"]["cursor"]["open"]["total"] <= opened
+
+
+def test_commands_share_their_sessions(store: MongoDriver, monkeypatch: pytest.MonkeyPatch) -> None:
+    """One is begun anew only where a command failed, and nobody knows what became of it."""
+    begun = []
+    start = pymongo.MongoClient.start_session
+    monkeypatch.setattr(
+        pymongo.MongoClient, "start_session", lambda *args, **rest: begun.append(1) or start(*args, **rest)
+    )
+    claims = [Claim(queues=("q",))]
+    store.claim(claims, holder="h", limit=1)
+    begun.clear()
+    for _ in range(3):
+        store.claim(claims, holder="h", limit=1)
+    assert not begun
+    with monkeypatch.context() as broken:
+        broken.setattr("pymongo.database.Database.command", _breaks)
+        with pytest.raises(Unavailable):
+            store.claim(claims, holder="h", limit=1)
+    store.claim(claims, holder="h", limit=1)
+    assert len(begun) == 1
+
+
+def test_a_closed_driver_says_so_also_where_it_would_write_beside(store: MongoDriver) -> None:
+    claims = [Claim(queues=("q",))]
+    store.insert([NewJob(f"{n}", "q", "t", b"") for n in range(400)])
+    for _ in range(2):
+        ends = [
+            Change(job.id, State.SUCCEEDED, generation=1, holder="h", settles=True)
+            for job in store.claim(claims, holder="h", limit=100).jobs
+        ]
+        answers, _ = store.exchange(ends, claims, holder="h", limit=1)
+        assert {answer.outcome for answer in answers} == {Outcome.MOVED}
+    store.close()
+    with pytest.raises(Unavailable, match="after close"):
+        store.exchange(ends, claims, holder="h", limit=1)
 
 
 def test_what_no_document_holds_is_too_large(store: MongoDriver) -> None:

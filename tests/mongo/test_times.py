@@ -34,6 +34,15 @@ def test_it_goes_on_for_a_second(here: Here) -> None:
     assert times.now() is None
 
 
+def test_looks_without_the_schema_do_not_put_the_next_whole_one_off(here: Here) -> None:
+    times = Times()
+    times.hear(5_000, asked=100.0)
+    here.seconds += 0.75
+    assert times.hear(5_750, asked=100.7, is_whole=False) == 5_750_000
+    here.seconds += 0.5
+    assert times.now() is None
+
+
 def test_a_slow_answer_takes_nobody_back(here: Here) -> None:
     times = Times()
     times.hear(5_000, asked=100.0)
