@@ -18,6 +18,7 @@ from longshore_mongo.statements import Pipeline
 TRIES: Final = 50
 """How often jobs are decided anew whose slots were taken meanwhile."""
 
+_PENDING: Final = int(State.PENDING)
 _INSERTED: Final = {int(state): Inserted(Insertion.INSERTED, state) for state in State}
 
 
@@ -85,30 +86,19 @@ class Inserting:
         """Stores jobs; answers the positions of those that clashed."""
         if not documents:
             return []
-        heralds = self._heralding(documents)
+        pending = [at for at, document in documents.items() if document["state"] == _PENDING]
+        heralds = {documents[at]["queue"]: at for at in reversed(pending)} if self._heralds else {}
+        for position in heralds.values():  # The first pending job of each queue.
+            documents[position]["heralds"] = True
         for document, birth in zip(documents.values(), births(len(documents)), strict=True):
             document["birth"], document["revision"] = birth, 0
-        for position in heralds:
-            documents[position]["heralds"] = True
         positions = [*documents]
         clashed = {positions[at] for at in self._rounds.insert([*documents.values()], self._session)}
-        for position, document in documents.items():
-            if position not in clashed:
-                self._answers[position] = _INSERTED[document["state"]]
-                if document["state"] == State.PENDING:
-                    self._filed.add(document["queue"])
-        self._told |= {documents[position]["queue"] for position in heralds - clashed}
+        stored = documents.keys() - clashed if clashed else positions
+        self._answers.update((position, _INSERTED[documents[position]["state"]]) for position in stored)
+        self._filed |= {documents[position]["queue"] for position in pending if position not in clashed}
+        self._told |= {queue for queue, position in heralds.items() if position not in clashed}
         return sorted(clashed)
-
-    def _heralding(self, documents: Mapping[int, Document]) -> set[int]:
-        """The positions of the first pending job of each queue."""
-        if not self._heralds:
-            return set()
-        first: dict[str, int] = {}
-        for position, document in documents.items():
-            if document["state"] == State.PENDING:
-                first.setdefault(document["queue"], position)
-        return set(first.values())
 
 
 class Standing:
