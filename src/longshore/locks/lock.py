@@ -69,6 +69,7 @@ class Lock:
         self._run = _run_in(app) if lifetime is None else None
         self._wait = None if wait is None else microseconds(wait, name="wait") / SECOND
         self._monotonic = monotonic
+        self._store: Guard | None = None
         self._owner = ""
         self._ends = float("-inf")
         self._listener: Listener | None = None
@@ -113,21 +114,8 @@ class Lock:
             LockHeld: others were inside all the time, or this very object is.
             Unavailable: the store did not answer. If it did let in, that ends with the lifetime.
         """
-        if self.token is not None:
-            raise LockHeld(f"expected {self!r} to be free; this very object holds it: make one for each hold")
-        self._owner = f"{socket.gethostname()[:60]}.{os.getpid()}.{secrets.token_hex(5)}"
         self._is_given_up = False
-        try:
-            if self._enter(queue=False) is None:
-                return
-            if self._wait != 0:
-                self._wait_in_line()
-                return
-        except BaseException:
-            self.token = None
-            self._leave_quietly()
-            raise
-        raise self._held()
+        self._go_in()
 
     def release(self) -> None:
         """Goes out, and lets in who waits.
@@ -190,6 +178,7 @@ class Lock:
 
         loop = asyncio.get_running_loop()
         done: asyncio.Future[None] = loop.create_future()
+        self._is_given_up = False
         # A thread of its own: those that event loops share would all be taken by a few who wait.
         threading.Thread(target=self._acquire_for, args=(loop, done), name="longshore-lock", daemon=True).start()
         try:
@@ -222,11 +211,30 @@ class Lock:
 
     # Going in.
 
-    def _wait_in_line(self) -> None:
-        ends = float("inf") if self._wait is None else self._monotonic() + self._wait
-        self._listener = listener = self._app.store.listen([lock_topic(self.name, self._owner)])
+    def _go_in(self) -> None:
+        if self.token is not None:
+            raise LockHeld(f"expected {self!r} to be free; this very object holds it: make one for each hold")
+        # The store as it is now, to the end: who was cancelled may still be on the way when the application closes it,
+        # and to ask for it then would open it again.
+        self._store = store = self._app.store
+        self._owner = f"{socket.gethostname()[:60]}.{os.getpid()}.{secrets.token_hex(5)}"
         try:
-            while (seen := self._enter(queue=True)) is not None:
+            if self._enter(store, queue=False) is None:
+                return
+            if self._wait != 0:
+                self._wait_in_line(store)
+                return
+        except BaseException:
+            self.token = None
+            self._leave_quietly()
+            raise
+        raise self._held()
+
+    def _wait_in_line(self, store: Guard) -> None:
+        ends = float("inf") if self._wait is None else self._monotonic() + self._wait
+        self._listener = listener = store.listen([lock_topic(self.name, self._owner)])
+        try:
+            while (seen := self._enter(store, queue=True)) is not None:
                 left = ends - self._monotonic()
                 if left <= 0 or self._is_given_up:
                     raise self._held()
@@ -235,11 +243,11 @@ class Lock:
             self._listener = None
             listener.close()
 
-    def _enter(self, *, queue: bool) -> Seen | None:
+    def _enter(self, store: Guard, *, queue: bool) -> Seen | None:
         """Goes in if there is room: None; else takes a place in the line, if it is to, and gives what it saw."""
         while True:
             begun = self._monotonic()
-            seen = look(self._app.store, self.name)
+            seen = look(store, self.name)
             if (hold := seen.record.hold_of(self._owner)) is not None:
                 # Written before, and the answer was lost.
                 self._made(hold, seen, begun)
@@ -248,14 +256,14 @@ class Lock:
             if len(seen.record.holds) + len(seen.record.before(self._owner)) < self._holders:
                 hold = self._hold(seen, self._lifetime)
                 self._made(hold, seen, begun)
-                self.token = put(self._app.store, self.name, seen, entered(seen.record, hold))
+                self.token = put(store, self.name, seen, entered(seen.record, hold))
                 if self.token is not None:
                     return None
             elif not queue or self._has_place(seen):
                 return seen
             else:
                 ticket = Ticket(self._owner, seen.now + TICKET, self._holders)
-                if put(self._app.store, self.name, seen, waiting(seen.record, ticket)) is not None:
+                if put(store, self.name, seen, waiting(seen.record, ticket)) is not None:
                     return seen
 
     def _has_place(self, seen: Seen) -> bool:
@@ -279,8 +287,9 @@ class Lock:
     # Going out.
 
     def _leave_quietly(self) -> None:
+        assert self._store is not None
         try:
-            leave(self._app.store, self.name, self._owner)
+            leave(self._store, self.name, self._owner)
         except StoreError:
             return  # The hold or the ticket ends by itself.
 
@@ -296,7 +305,9 @@ class Lock:
     def _acquire_for(self, loop: asyncio.AbstractEventLoop, done: asyncio.Future[None]) -> None:
         error: BaseException | None = None
         try:
-            self.acquire()
+            if self._is_given_up:
+                raise self._held()
+            self._go_in()
         except BaseException as raised:  # noqa: BLE001 - who waits must be told, whatever it was
             error = raised
         try:
