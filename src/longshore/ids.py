@@ -15,8 +15,9 @@ _RANDOM: Final = ((1 << 12) - 1) << 64 | (1 << 62) - 1
 _LOW_BITS: Final = (1 << 20) - 1
 
 
-def _text(number: int, pairs: int) -> str:
-    return "".join([_PAIRS[(number >> shift) & 1023] for shift in range(10 * (pairs - 1), -1, -10)])
+def _text(number: int) -> str:
+    """All of an id but its last four characters."""
+    return "".join([_PAIRS[(number >> shift) & 1023] for shift in range(100, -1, -10)])
 
 
 class IdMaker:
@@ -55,5 +56,5 @@ class IdMaker:
         self._millisecond = max(millisecond, self._millisecond + used_up)
         self._pid = pid
         drawn = int.from_bytes(os.urandom(10), "big") & _RANDOM | _VERSION_AND_VARIANT
-        self._prefix = _text(self._millisecond, 5) + _text(drawn >> 20, 6)
+        self._prefix = _text(self._millisecond << 60 | drawn >> 20)
         self._low = drawn & (_LOW_BITS >> 1)

@@ -20,6 +20,7 @@ class Naming:
 
     Attributes:
         ids: in the order of the calls.
+        is_bound: whether one of them is tied to others.
     """
 
     def __init__(
@@ -31,13 +32,13 @@ class Naming:
         self._make_id = make_id
         self.ids = [call.options.id or "" for call in calls]
         self._movable: set[str] = set()
-        self._is_bound = any(call.options.bonds is not None for call in calls)
+        self.is_bound = any(call.options.bonds is not None for call in calls)
         self._name(range(len(calls)))
 
     def part(self, start: int, stop: int) -> Naming:
         """The same for some of the calls, with the ids they have."""
         part = Naming(self._store, (), self._make_id, self.given[start:stop])
-        part.calls, part.ids, part._is_bound = self.calls[start:stop], self.ids[start:stop], self._is_bound
+        part.calls, part.ids, part.is_bound = self.calls[start:stop], self.ids[start:stop], self.is_bound
         part._movable = self._movable.intersection(part.ids)
         return part
 
@@ -54,7 +55,7 @@ class Naming:
         return bool(moving)
 
     def _name(self, places: Sequence[int]) -> None:
-        if self._is_bound:
+        if self.is_bound:
             self._name_families(places)
             return
         for place in places:

@@ -63,7 +63,7 @@ def _stored(store: Guard, naming: Naming, tx: Any) -> list[Enqueued]:
     calls = naming.calls
     jobs = [new_job(call, name, digest_of(call)) for call, name in zip(calls, naming.ids, strict=True)]
     held = _Held(store, tx)
-    if any(call.options.bonds for call in calls):
+    if naming.is_bound:
         return BoundBulk(store, calls, jobs, held.settle, tx, naming.given).store_all()
     return [
         job.id if answer.outcome is Insertion.INSERTED else held.settle(call, job, answer)

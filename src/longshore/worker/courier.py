@@ -372,10 +372,10 @@ class Courier(Told):
 
     def _take(self, claimed: Claimed, wanted: int) -> None:
         now = self._monotonic()
-        self.claiming.answered(claimed, now)
-        self._ledger.follower.meet(claimed.expired)
         taken = [run for run in (self._side.run_of(job, now) for job in claimed.jobs) if self._known(run, now)]
         self._team.slots.put(*taken)  # Before all that nobody waits for.
+        self.claiming.answered(claimed, now)
+        self._ledger.follower.meet(claimed.expired)
         self.claiming.gave_back(claimed.jobs)
         self.claiming.placed(wanted, len(claimed.jobs))
         if self._team.slots.waiting() and not all(map(self.claiming.is_quick, {job.task for job in claimed.jobs})):
