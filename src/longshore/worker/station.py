@@ -67,6 +67,7 @@ class Station:
         self._settings = settings
         self._store: Guard | None = None
         self._apart: Apart | None = None
+        self._tasks: frozenset[str] = frozenset()
         self._apart_lock = threading.Lock()
 
     def open(self) -> None:
@@ -158,7 +159,9 @@ class Station:
     @property
     def tasks(self) -> frozenset[str]:
         """The names of the tasks whose jobs it takes."""
-        return frozenset(self._app.tasks)
+        if self._tasks != self._app.tasks.keys():  # The same set again is what drivers know claims by soonest.
+            self._tasks = frozenset(self._app.tasks)
+        return self._tasks
 
     def run_of(self, job: StoredJob, taken: float) -> Run:
         """A run of a job that was claimed at a moment."""
