@@ -58,6 +58,7 @@ QUICK = Effort(
     idle_seconds=0.3,
 )
 LEADERS = 2
+SLOW_MILLISECONDS = 200
 
 
 @dataclass(kw_only=True)
@@ -99,9 +100,11 @@ class Results:
         return sorted(speeds, key=lambda name: -speeds[name])
 
     def quickest(self) -> list[str]:
-        """Names of the peers that keep what a job queue has to keep, the one with the shortest pick-up first."""
+        """Names of the peers that keep what a job queue has to keep, the one with the shortest pick-up first; but of
+        none that polls so seldom that its pick-ups would take most of the run."""
         peers = (name for name in self.pick_ups if name not in NO_PEERS and self.programs[name].comparable)
-        return sorted(peers, key=lambda name: statistics.median(self.latencies(name)))
+        middles = {name: statistics.median(self.latencies(name)) for name in peers}
+        return sorted((name for name in middles if middles[name] < SLOW_MILLISECONDS), key=lambda name: middles[name])
 
     def best_peer(self, phase: str) -> tuple[str, float | None]:
         """Title and jobs per second of the fastest peer that keeps what a job queue has to keep."""
