@@ -87,7 +87,7 @@ class OwnPool(ABC, Generic[C]):
         while (line := self._from_hand()) is not None:
             if not self._sizes.pool_recycle or time.monotonic() - line.taken < self._sizes.pool_recycle:
                 return line
-            line.pooled.close()
+            self._put_away(line)
         pooled = pool.connect()
         return Line(pooled, self._ready(pooled), time.monotonic())
 
@@ -96,9 +96,13 @@ class OwnPool(ABC, Generic[C]):
         if line.pooled.is_valid and not self._at_hand and self._pool.checkedout() < self._sizes.pool_size:
             self._at_hand.append(line)
         else:
-            line.pooled.close()
+            self._put_away(line)
         if self._closed:
             self._emptied()  # Perhaps it was, before.
+
+    def _put_away(self, line: Line[C]) -> None:
+        """Gives it to the pool, from which others take it as well."""
+        line.pooled.close()
 
     def _emptied(self) -> None:
         while (line := self._from_hand()) is not None:

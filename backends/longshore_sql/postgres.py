@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from functools import cached_property
 from typing import Any, Final, Self, TypeVar
@@ -187,6 +187,13 @@ class PostgresDriver(OneTripDriver):
     def _records(self) -> Records:
         return LockedRecords(self._schema, self._dialect)
 
+    def insert(self, jobs: Sequence[NewJob | StoredJob], *, tx: Any = None) -> list[Inserted]:
+        if len(jobs) == 1 and tx is None and (row := self._plain.row(jobs, self._clock)) is not None:
+            topic = shortened(f"queue:{jobs[0].queue}")
+            if self._persistent(lambda: self._has_landed(row, topic), None):
+                return [INSERTED[State.PENDING]]
+        return super().insert(jobs, tx=tx)
+
     def _stored(self, jobs: Sequence[NewJob | StoredJob], tx: Any) -> list[Inserted]:
         if len(jobs) == 1:
             return self._one_stored(jobs, tx)
@@ -212,14 +219,28 @@ class PostgresDriver(OneTripDriver):
             raise
 
     def _one_stored(self, jobs: Sequence[NewJob | StoredJob], tx: Any) -> list[Inserted]:
-        row = self._plain.row(jobs, self._clock)
-        if row is not None and self._persistent(lambda: self._has_landed(row, tx), tx):
-            return [INSERTED[State.PENDING]]
+        # By itself a plain job was tried before (`insert`).
+        row = None if tx is None else self._plain.row(jobs, self._clock)
+        if row is not None:
+            with self._cursor(tx) as cursor:
+                if self._plain.insert_one(cursor, row):
+                    return [INSERTED[State.PENDING]]
         return super()._stored(jobs, tx)
 
-    def _has_landed(self, row: Row, tx: Any) -> bool:
-        with self._cursor(tx) as cursor:
-            return self._plain.insert_one(cursor, row)
+    def _has_landed(self, row: Row, topic: str) -> bool:
+        """Whether a plain job could be stored by one statement; who waits for it is woken by one right behind it."""
+        said: Collection[str] = ()
+        try:
+            with self._cursor(None) as cursor:
+                if isinstance(cursor, PreparedCursor) and (said := self._notifier.along([topic])):
+                    cursor.follow(*self._notifier.hint(said))
+                has_landed = self._plain.insert_one(cursor, row)
+        except BaseException:
+            self._notifier.send(said)  # Others are waiting for some of it.
+            raise
+        if has_landed and not said:
+            self._notifier.send([topic])
+        return has_landed
 
     def _landed(self, arrays: Arrays, tx: Any) -> set[str]:
         with self._cursor(tx) as cursor:

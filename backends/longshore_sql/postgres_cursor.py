@@ -2,7 +2,8 @@
 
 psycopg's cursor looks at each value and each statement anew, and waits in steps; for a statement of a few microseconds
 that is most of what it costs. This one prepares each text once, gives each value by its exact type, and sends in one
-round trip what nobody waits for together with what comes next. Rows are read by psycopg.
+round trip what nobody waits for together with what comes next. What may follow a statement by itself goes right behind
+it, and what the server says to that is read when the connection is used next. Rows are read by psycopg.
 """
 
 from __future__ import annotations
@@ -43,6 +44,8 @@ class PreparedCursor(Posting):
         self._names: dict[str, bytes] = {}
         self._number = 0
         self._posted: list[Sent] = []
+        self._behind: Sent | None = None
+        self._is_owed = False
         self._ready = select.poll()
         self._ready.register(connection.fileno(), select.POLLIN)
         self._rows = Transformer(connection)
@@ -62,17 +65,33 @@ class PreparedCursor(Posting):
         """Whether nothing is left to be sent or answered; else, as after an interrupt, the connection is given up."""
         server = self._server
         is_waiting = server.transaction_status == TransactionStatus.ACTIVE
-        return not self._posted and not is_waiting and server.pipeline_status == PipelineStatus.OFF
+        is_sent = not (self._posted or self._behind)
+        return is_sent and not is_waiting and server.pipeline_status == PipelineStatus.OFF
+
+    def settle(self) -> None:
+        """Reads what the server still says to what followed, so that others can use the connection."""
+        if self._is_owed:
+            self._is_owed = False
+            self._results_of(1)
+            self._server.exit_pipeline_mode()
+
+    def follow(self, text: str, values: Sequence[Any] = (), /) -> None:
+        """Sends a statement right behind the next that is executed, in a transaction of its own. Nobody waits for it,
+        and nobody learns whether it failed."""
+        self.settle()
+        self._behind = (self._prepared(text), *_given(values))
 
     def post(self, text: str, values: Sequence[Any] = (), /) -> None:
         """Sends a statement together with the next that is executed; its answer is not kept."""
+        self.settle()
         self._posted.append((self._prepared(text), *_given(values)))
 
     def execute(self, text: str, values: Sequence[Any] = (), /) -> PreparedCursor:
         """Runs a statement, after those that were posted."""
+        self.settle()
         sent = (self._prepared(text), *_given(values))
         self._result, self._next = None, 0
-        if self._posted:
+        if self._posted or self._behind:
             posted, self._posted = self._posted, []
             self._result = self._sent_together([*posted, sent])
         else:
@@ -83,12 +102,14 @@ class PreparedCursor(Posting):
 
     def together(self, groups: Sequence[Sequence[Asked]], /) -> list[list[Row]]:
         """The rows of statements that go in one round trip. Each group is a transaction of its own."""
+        self.settle()
         sent = [[(self._prepared(text), *_given(values)) for text, values in group] for group in groups]
         self._result, self._next = None, 0
         return [self._read(result) for result in self._exchanged(sent)]
 
     def executemany(self, text: str, values: Any, /) -> None:
         """Runs a statement for each row of values, all in few round trips."""
+        self.settle()
         cursor = self.connection.cursor()
         posted, self._posted = self._posted, []
         if posted:
@@ -98,6 +119,7 @@ class PreparedCursor(Posting):
 
     def copy(self, text: str, /) -> AbstractContextManager[psycopg.Copy]:
         """Runs a COPY, into which is written meanwhile."""
+        self.settle()
         return self.connection.cursor().copy(text.encode())
 
     def fetchall(self) -> list[Row]:
@@ -159,26 +181,35 @@ class PreparedCursor(Posting):
     def _exchanged(self, groups: Sequence[Sequence[Sent]]) -> list[PGresult]:
         """The answers to all; of a group of which one fails nothing is done but what was committed in between."""
         server = self._server
+        behind, self._behind = self._behind, None
         server.enter_pipeline_mode()
-        for group in groups:
+        for group in groups if behind is None else [*groups, [behind]]:
             for name, given, formats in group:
                 server.send_query_prepared(name, given, formats, _BINARY)
             server.pipeline_sync()
         self._flush()
-        found, open_groups = [], len(groups)
-        while open_groups:
+        found = self._results_of(len(groups))
+        self._is_owed = behind is not None
+        failed = next((result for result in found if result.status in _FAILED), None)
+        if not self._is_owed:
+            server.exit_pipeline_mode()
+        if failed is not None:
+            self.settle()
+            self._fail(failed)
+        return found
+
+    def _results_of(self, groups: int) -> list[PGresult]:
+        """What the server says to the next groups of those that were sent."""
+        server, found = self._server, []
+        while groups:
             self._await()
             result = server.get_result()
             if result is None:
                 continue
             if result.status == ExecStatus.PIPELINE_SYNC:
-                open_groups -= 1
+                groups -= 1
             else:
                 found.append(result)
-        server.exit_pipeline_mode()
-        for result in found:
-            if result.status in _FAILED:
-                self._fail(result)
         return found
 
     def _await(self) -> None:

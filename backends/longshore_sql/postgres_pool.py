@@ -11,7 +11,7 @@ import sqlalchemy
 from psycopg.rows import tuple_row
 from sqlalchemy.pool import PoolProxiedConnection
 
-from longshore_sql.own_pool import OwnPool
+from longshore_sql.own_pool import Line, OwnPool
 from longshore_sql.postgres_cursor import PreparedCursor
 from longshore_sql.postgres_options import Options
 from longshore_sql.postgres_sources import (
@@ -45,6 +45,8 @@ class PoolSource(OwnPool[Lent], Source):
     @contextmanager
     def lent(self) -> Iterator[Connection]:
         with self.cursor() as cursor:
+            if isinstance(cursor, PreparedCursor):
+                cursor.settle()
             yield cursor.connection
 
     @contextmanager
@@ -82,6 +84,14 @@ class PoolSource(OwnPool[Lent], Source):
             pooled.info[_CURSOR] = PreparedCursor(connection) if own else connection.cursor(row_factory=tuple_row)
         cursor: Lent = pooled.info[_CURSOR]
         return cursor
+
+    def _put_away(self, line: Line[Lent]) -> None:
+        if line.pooled.is_valid and isinstance(line.cursor, PreparedCursor):
+            try:
+                line.cursor.settle()
+            except psycopg.Error as error:
+                line.pooled.invalidate(error)
+        super()._put_away(line)
 
     def _begin(self) -> None:
         super()._begin()

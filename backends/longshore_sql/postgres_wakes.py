@@ -1,8 +1,8 @@
 """Wake-ups by LISTEN and NOTIFY.
 
-A notification inside a commit makes all commits of the database wait for each other, so it goes out after the commit,
-on a connection of its own, and what many threads have to say at once goes out together. All listeners of a process
-share one connection, on which one thread waits.
+A notification inside a commit makes all commits of the database wait for each other, so it goes out after the commit:
+right behind the statement that stores a job, or on a connection of its own; and what many threads have to say at once
+goes out together. All listeners of a process share one connection, on which one thread waits.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ import socket
 import threading
 import time
 import zlib
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from typing import Any, Final
 
 import psycopg
@@ -22,14 +22,18 @@ import psycopg
 from longshore.contract import Sleeper
 from longshore.errors import LongshoreError
 from longshore_sql.postgres_arrays import array_text
+from longshore_sql.statements import Asked
 
 Connection = psycopg.Connection[Any]
 
 # A notification takes part in a commit: this one need not reach the disk. Nothing is left behind on the connection.
-_HINT: Final = b"SELECT set_config('synchronous_commit', 'off', true), pg_notify($1, unnest($2::text[]))"
+_HINT: Final = "SELECT set_config('synchronous_commit', 'off', true), pg_notify(%s, unnest(%s::text[]))"
+_NUMBERED: Final = b"SELECT set_config('synchronous_commit', 'off', true), pg_notify($1, unnest($2::text[]))"
 _NAME: Final = b"longshore_hint"
 _APART: Final = 0.005
 """Seconds between two notifications of one process: what comes meanwhile goes out with the later one."""
+_LATEST: Final = 0.0075
+"""Seconds after one at which the next goes out by itself, unless a statement has taken it along meanwhile."""
 _RETRY: Final = 1.0
 _logger: Final = logging.getLogger("longshore.postgres")
 
@@ -43,7 +47,7 @@ class Mouth:
         self._channel = channel.encode()
         self._is_prepared = connection.prepare_threshold is not None
         if self._is_prepared:
-            self._server.prepare(_NAME, _HINT)
+            self._server.prepare(_NAME, _NUMBERED)
 
     def says(self, topics: Iterable[str], *, waits: bool) -> bool:
         """Whether it could be sent; not while the server is at the one before, for which it may wait."""
@@ -60,7 +64,7 @@ class Mouth:
         if self._is_prepared:
             server.send_query_prepared(_NAME, values)
         else:
-            server.send_query_params(_HINT, values)
+            server.send_query_params(_NUMBERED, values)
         return True
 
     def close(self) -> None:
@@ -71,8 +75,9 @@ class Mouth:
 class Notifier:
     """Sends notifications, those that come close together in one.
 
-    The first goes out in the thread of who sends it, which takes a few microseconds; what follows close behind is left
-    to a thread of its own, which is woken once for all of it.
+    The first goes out in the thread of who sends it, which takes a few microseconds, or right behind a statement of
+    his. What comes soon after goes with a statement that is made a little later, or is left to a thread of its own,
+    which is woken once for all of it.
     """
 
     def __init__(self, opened: Callable[[], Connection], channel: str) -> None:
@@ -96,13 +101,29 @@ class Notifier:
             self._fresh()
         with self._changed:
             self._topics.update(topics)
-            if self._closed or self._is_said():
+            if self._closed or not self._topics or self._is_said():
                 return
             if self._thread is None:
                 self._thread = threading.Thread(target=self._run, name="longshore-notify", daemon=True)
                 self._thread.start()
             elif self._is_waiting:
                 self._changed.notify()
+
+    def along(self, topics: Iterable[str]) -> Collection[str]:
+        """These topics and all that is still to be said, to be said by the caller at once (`hint`): none of them where
+        something was said a moment ago, and they are to be sent."""
+        if self._process != os.getpid():
+            self._fresh()
+        with self._changed:
+            now = time.monotonic()
+            if self._closed or now < self._sent + _APART:
+                return ()
+            taken, self._topics, self._sent = self._topics.union(topics), set(), now
+            return taken
+
+    def hint(self, topics: Iterable[str]) -> Asked:
+        """The statement that says topics; it is to be a transaction of its own."""
+        return Asked(_HINT, (self._channel, array_text(topics)))
 
     def close(self) -> None:
         """Sends what is left, and ends."""
@@ -150,12 +171,15 @@ class Notifier:
     def _next(self) -> set[str]:
         """The topics to send, none when it was closed."""
         with self._changed:
-            self._is_waiting = True
-            self._changed.wait_for(lambda: self._topics or self._closed)
-            self._is_waiting = False
-            if not self._topics:
-                return set()
-            self._changed.wait_for(lambda: self._closed, max(0.0, self._sent + _APART - time.monotonic()))
+            while not self._closed:
+                if not self._topics:
+                    self._is_waiting = True
+                    self._changed.wait_for(lambda: self._topics or self._closed)
+                    self._is_waiting = False
+                elif (pause := self._sent + _LATEST - time.monotonic()) > 0:
+                    self._changed.wait_for(lambda: self._closed, pause)
+                else:
+                    break
             topics, self._topics, self._sent = self._topics, set(), time.monotonic()
             return topics
 
