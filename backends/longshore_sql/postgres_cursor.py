@@ -11,6 +11,7 @@ from __future__ import annotations
 import select
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager
+from functools import lru_cache
 from types import NoneType
 from typing import Any, Final, NoReturn
 
@@ -28,6 +29,7 @@ _FAILED: Final = {ExecStatus.FATAL_ERROR, ExecStatus.BAD_RESPONSE}
 _BYTES: Final = frozenset({bytes, bytearray, memoryview})
 _WAYS: Final[dict[type, Callable[[Any], bytes | None]]] = {
     str: str.encode,
+    int: b"%d".__mod__,
     NoneType: lambda value: None,
     **dict.fromkeys(_BYTES, bytes),
 }
@@ -251,9 +253,15 @@ def _numbered(text: str) -> str:
 
 def _given(values: Sequence[Any]) -> tuple[list[bytes | None], list[int] | None]:
     """The values as they are sent, and which of them are bytes, if any."""
-    kinds = tuple(map(type, values))
-    given = [_WAYS.get(kind, _other)(value) for kind, value in zip(kinds, values, strict=True)]
-    return given, None if _BYTES.isdisjoint(kinds) else [int(kind in _BYTES) for kind in kinds]
+    ways, formats = _ways_of(tuple(map(type, values)))
+    return [way(value) for way, value in zip(ways, values, strict=True)], formats
+
+
+@lru_cache(maxsize=_MOST_PREPARED)
+def _ways_of(kinds: tuple[type, ...]) -> tuple[list[Callable[[Any], bytes | None]], list[int] | None]:
+    """How values of these types are written: few statements are run, so few rows of types come."""
+    formats = None if _BYTES.isdisjoint(kinds) else [int(kind in _BYTES) for kind in kinds]
+    return [_WAYS.get(kind, _other) for kind in kinds], formats
 
 
 def _other(value: Any) -> bytes:

@@ -8,6 +8,7 @@ goes out together. All listeners of a process share one connection, on which one
 from __future__ import annotations
 
 import logging
+import math
 import os
 import select
 import socket
@@ -80,9 +81,12 @@ class Notifier:
     which is woken once for all of it.
     """
 
-    def __init__(self, opened: Callable[[], Connection], channel: str) -> None:
+    def __init__(
+        self, opened: Callable[[], Connection], channel: str, *, monotonic: Callable[[], float] = time.monotonic
+    ) -> None:
         self._open = opened
         self._channel = channel
+        self._monotonic = monotonic
         self._fresh()
 
     def _fresh(self) -> None:
@@ -93,7 +97,7 @@ class Notifier:
         self._is_waiting = False
         self._closed = False
         self._mouth: Mouth | None = None
-        self._sent = 0.0
+        self._sent = -math.inf
 
     def send(self, topics: Iterable[str]) -> None:
         """Sends now or soon."""
@@ -115,7 +119,7 @@ class Notifier:
         if self._process != os.getpid():
             self._fresh()
         with self._changed:
-            now = time.monotonic()
+            now = self._monotonic()
             if self._closed or now < self._sent + _APART:
                 return ()
             taken, self._topics, self._sent = self._topics.union(topics), set(), now
@@ -138,7 +142,7 @@ class Notifier:
 
     def _is_said(self) -> bool:
         """Whether all topics could be sent at once."""
-        now = time.monotonic()
+        now = self._monotonic()
         if self._mouth is None or not self._is_waiting or now < self._sent + _APART:
             return False
         try:
@@ -176,11 +180,11 @@ class Notifier:
                     self._is_waiting = True
                     self._changed.wait_for(lambda: self._topics or self._closed)
                     self._is_waiting = False
-                elif (pause := self._sent + _LATEST - time.monotonic()) > 0:
+                elif (pause := self._sent + _LATEST - self._monotonic()) > 0:
                     self._changed.wait_for(lambda: self._closed, pause)
                 else:
                     break
-            topics, self._topics, self._sent = self._topics, set(), time.monotonic()
+            topics, self._topics, self._sent = self._topics, set(), self._monotonic()
             return topics
 
 

@@ -63,6 +63,34 @@ def test_what_is_posted_runs_before_many(cursor: PreparedCursor) -> None:
     assert cursor.execute(ALL).fetchall() == [(1, "b", None)]
 
 
+def test_nobody_waits_for_what_follows(cursor: PreparedCursor, connection: psycopg.Connection[Any]) -> None:
+    connection.execute("SELECT pg_advisory_xact_lock(7)")
+    cursor.follow("INSERT INTO given SELECT 2 FROM (SELECT pg_advisory_xact_lock(7)) AS passed")
+    assert cursor.execute(INSERT, (1, None, None)).rowcount == 1
+    connection.rollback()
+    assert cursor.execute("SELECT number FROM given ORDER BY number").fetchall() == [(1,), (2,)]
+
+
+@pytest.mark.parametrize("first", [1, 2])
+def test_what_follows_stands_alone_whichever_fails(cursor: PreparedCursor, first: int) -> None:
+    cursor.execute(INSERT, (2, None, None))
+    cursor.follow(INSERT, (3 - first, None, None))
+    if first == 2:
+        with pytest.raises(psycopg.errors.UniqueViolation):
+            cursor.execute(INSERT, (first, None, None))
+    else:
+        cursor.execute(INSERT, (first, None, None))
+    assert cursor.execute("SELECT number FROM given ORDER BY number").fetchall() == [(1,), (2,)]
+    assert cursor.is_at_rest
+
+
+def test_others_use_the_connection_once_what_followed_is_read(cursor: PreparedCursor) -> None:
+    cursor.follow("SELECT 7")
+    cursor.execute(INSERT, (1, None, None))
+    cursor.settle()
+    assert cursor.connection.execute("SELECT number FROM given").fetchall() == [(1,)]
+
+
 def test_the_first_that_fails_is_raised_and_nothing_after_it_is_done(cursor: PreparedCursor) -> None:
     cursor.execute(INSERT, (1, None, None))
     cursor.post("BEGIN")
