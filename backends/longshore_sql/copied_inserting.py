@@ -62,15 +62,19 @@ class CopiedInserting:
 
 def copied(rows: Iterable[Row]) -> str:
     """Rows of `PLAIN_COLUMNS`, with the state that their jobs begin in, as COPY reads them."""
-    known: dict[str, str] = {}
+    known: dict[tuple[str, str, str], tuple[str, str]] = {}
     lines = []
-    for identity, queue, task, payload, codec, digest, *numbers in rows:
-        for text in (queue, task, codec):
-            if text not in known:
-                known[text] = text.translate(_SIGNS)
+    for identity, queue, task, payload, codec, digest, priority, created, due, lane, attempts, crashes in rows:
+        words = queue, task, codec
+        if words not in known:
+            known[words] = _between(*[word.translate(_SIGNS) for word in words])
+        before, between = known[words]
         own = identity if identity.isalnum() else identity.translate(_SIGNS)
-        rest = "\t".join(map(str, (*numbers, _PENDING)))
-        lines.append(
-            f"{own}\t{known[queue]}\t{known[task]}\t\\\\x{payload.hex()}\t{known[codec]}\t\\\\x{digest.hex()}\t{rest}\n"
-        )
+        numbers = f"{priority}\t{created}\t{due}\t{lane}\t{attempts}\t{crashes}\t{_PENDING}"
+        lines.append(f"{own}{before}{payload.hex()}{between}{digest.hex()}\t{numbers}\n")
     return "".join(lines)
+
+
+def _between(queue: str, task: str, codec: str) -> tuple[str, str]:
+    """What stands before the payload, and before the digest."""
+    return f"\t{queue}\t{task}\t\\\\x", f"\t{codec}\t\\\\x"

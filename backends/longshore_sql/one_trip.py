@@ -28,9 +28,9 @@ class OneTripDriver(SQLDriver):
 
     def claim(self, claims: Sequence[Claim], *, holder: str, limit: int, max_bytes: int | None = None) -> Claimed:
         asked = self._trips.claim(claims, holder, limit, max_bytes)
-        if asked is not None and (rows := self._travelled([[asked]])[0]):
+        if asked is not None and (rows := self._travelled([[*self._trips.before(), asked]])[-1]):
             return Claimed(self._trips.jobs(rows))
-        return super().claim(claims, holder=holder, limit=limit, max_bytes=max_bytes)
+        return self._claimed(claims, holder, limit, max_bytes)
 
     def update(self, changes: Sequence[Change], *, tx: Any = None) -> list[Answer]:
         prepared = self._changing.prepared(changes)
@@ -53,12 +53,22 @@ class OneTripDriver(SQLDriver):
         ends, asked = self._trips.ends(prepared), self._trips.claim(claims, holder, limit, max_bytes)
         if ends is None or asked is None:
             return super().exchange(changes, claims, holder=holder, limit=limit, max_bytes=max_bytes)
-        made, taken, *waited_for = self._travelled([[ends.asked, asked], *self._followers(ends)])
+        first = [ends.asked, *self._trips.before(), asked]
+        found = self._travelled([first, *self._followers(ends)])
+        made, taken, waited_for = found[0], found[len(first) - 1], found[len(first) :]
         jobs = self._trips.jobs(taken)
         answers = self._answers(prepared, ends, made, waited_for)
         if jobs:
             return answers, Claimed(jobs)
-        return answers, super().claim(claims, holder=holder, limit=limit, max_bytes=max_bytes)
+        return answers, self._claimed(claims, holder, limit, max_bytes)
+
+    def _claimed(self, claims: Sequence[Claim], holder: str, limit: int, max_bytes: int | None) -> Claimed:
+        """What a claim takes step by step."""
+        upcoming = self._trips.upcoming
+        asked = upcoming.time()
+        claimed = super().claim(claims, holder=holder, limit=limit, max_bytes=max_bytes)
+        upcoming.note(claimed, asked)
+        return claimed
 
     def _followers(self, ends: Ends) -> list[list[Asked]]:
         """What looks, once the ends are committed, who waits for them."""

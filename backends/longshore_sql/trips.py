@@ -7,7 +7,9 @@ themselves, and each does either all that is usual or nothing. What is left is t
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+import math
+import time
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any, Final, NamedTuple
 
 from sqlalchemy import (
@@ -29,8 +31,9 @@ from sqlalchemy import (
 )
 from sqlalchemy.dialects.postgresql import ARRAY
 
-from longshore.contract import ENDED, Claim, Clock, State, StoredJob, UniqueScope
+from longshore.contract import ENDED, Claim, Claimed, Clock, State, StoredJob, UniqueScope
 from longshore_sql.changing import Prepared
+from longshore_sql.claiming import PROMOTED_PER_CALL
 from longshore_sql.dialect import Dialect
 from longshore_sql.moments import moment_of, now_of
 from longshore_sql.rows import COLUMNS, job_of
@@ -51,6 +54,30 @@ class Ends(NamedTuple):
     """The jobs that end by it, if any."""
 
 
+class Upcoming:
+    """When the next job becomes due, by what the last empty answer said: a hint, since others store and take jobs."""
+
+    def __init__(self, clock: Clock | None) -> None:
+        self.time: Callable[[], int] = _microseconds if clock is None else clock
+        self._at: float = math.inf
+
+    def note(self, claimed: Claimed, asked: int) -> None:
+        """Notes what was answered to a claim that was made at this time."""
+        if not claimed.jobs:
+            self._at = math.inf if claimed.next_due is None else asked + claimed.next_due
+
+    def has_come(self) -> bool:
+        """Whether it is time, once for each answer."""
+        if self.time() < self._at:
+            return False
+        self._at = math.inf
+        return True
+
+
+def _microseconds() -> int:
+    return time.monotonic_ns() // 1_000
+
+
 class Trips:
     """Statements of one schema that stand alone."""
 
@@ -60,6 +87,8 @@ class Trips:
         self._clock = clock
         self._bulks: dict[Shape, ArrayBulk | None] = {}
         self._claim = dialect.compiled(self._claiming())
+        self._promote = dialect.compiled(self._promoting())
+        self.upcoming = Upcoming(clock)
 
     def ends(self, prepared: Prepared) -> Ends | None:
         """How the changes are made, if they are all of one shape, and of as many jobs."""
@@ -91,6 +120,10 @@ class Trips:
             limit=wanted, max_bytes=max_bytes, holder=holder, now=self._now(),
         )  # fmt: skip
 
+    def before(self) -> list[Asked]:
+        """What goes before a claim: where a job has become due since the last one, it is made findable."""
+        return [self._promote.asked(now=self._now())] if self.upcoming.has_come() else []
+
     def jobs(self, rows: Iterable[Row]) -> list[StoredJob]:
         """The jobs that were taken, in order."""
         return sorted(map(job_of, rows), key=lambda job: (-job.priority, job.due, job.id))
@@ -120,6 +153,13 @@ class Trips:
         }
         update = job.update().where(self._place() == head.c[_PLACE], is_clear).values(values)
         return update.returning(*(job.c[name] for name in COLUMNS))
+
+    def _promoting(self) -> Update:
+        job, moment = self._schema.job, moment_of(self._schema)
+        is_due = and_(job.c.lane == constant(Lane.FUTURE), job.c.due <= now_of(moment))
+        first = select(job.c.id).where(is_due).order_by(job.c.due).limit(constant(PROMOTED_PER_CALL))
+        update = job.update().where(job.c.id.in_(self._dialect.passing_over(first)))
+        return update.values(lane=constant(Lane.READY)).returning(constant(1))
 
     def _head(self, now: ColumnElement[int]) -> CTE:
         """The first jobs of the queues, locked: none where some are to be made findable, or stand aside."""

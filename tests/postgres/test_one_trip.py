@@ -9,8 +9,9 @@ from unittest.mock import patch
 
 import pytest
 
-from longshore.contract import Answer, Change, Claim, Claimed, NewJob, Outcome, State, StoredJob
+from longshore.contract import SECOND, Answer, Change, Claim, Claimed, NewJob, Outcome, State, StoredJob
 from longshore.errors import SchemaError, Unavailable
+from longshore.testing import ManualClock
 from longshore_sql.postgres import PostgresDriver
 from longshore_sql.postgres_cursor import PreparedCursor
 
@@ -89,6 +90,26 @@ def test_a_claim_and_a_settlement_are_one_round_trip_each(store: PostgresDriver)
         store.update([end(job) for job in jobs])
     assert found == [1, 2]
     assert [job.id for job in jobs] == ["b"]
+
+
+@pytest.mark.parametrize("ends", [0, 1])
+def test_a_job_that_was_said_to_become_due_is_taken_in_one_round_trip(
+    connect: Connect, store: PostgresDriver, ends: int
+) -> None:
+    clock = ManualClock()
+    worker = connect(clock=clock)
+    put(worker, *["running"][:ends])
+    running = worker.claim(CLAIMS, holder="h", limit=1).jobs
+    for name, delay in (("warm", 1), ("due", 2), ("later", 3)):
+        worker.insert([NewJob(name, "q", "t", b"1", delay=delay * SECOND)])
+    for name, found in (("warm", None), ("due", [2 + 2 * ends])):
+        assert worker.claim(CLAIMS, holder="h", limit=1).next_due == SECOND
+        clock.advance(1)
+        with trips() as went:
+            jobs = exchange(worker, running)[1].jobs if running else worker.claim(CLAIMS, holder="h", limit=9).jobs
+        assert [job.id for job in jobs] == [name]
+        assert found is None or went == found
+        running = jobs[:ends]
 
 
 def test_only_what_was_not_made_at_once_is_made_singly(store: PostgresDriver) -> None:
