@@ -13,7 +13,7 @@ import psycopg
 import pytest
 
 from engines import Server
-from longshore.contract import ENDED, HELD, By, Change, Claim, NewJob, Order, State, StoredJob, Where, Write
+from longshore.contract import ENDED, HELD, By, Change, Claim, Claimed, NewJob, Order, State, StoredJob, Where, Write
 from longshore_sql.postgres import PostgresDriver
 from longshore_sql.postgres_cursor import PreparedCursor
 from stores import fresh_store
@@ -166,6 +166,11 @@ def test_a_claim_reads_the_head_of_the_queue(stores: Stores) -> None:
     assert plans(stores, lambda: take(stores.filled)) == AT_ONCE
     stores.filled.insert(some_jobs("soon", 1, delay=1))
     assert plans(stores, lambda: take(stores.filled)) == [*AT_ONCE, *SURVEY, *PROMOTION, *HEAD]
+
+
+def test_a_claim_that_awaits_a_job_makes_it_findable_in_the_same_trip(stores: Stores) -> None:
+    stores.filled._trips.upcoming.note(Claimed([], next_due=0), asked=0)
+    assert plans(stores, lambda: take(stores.filled)) == [*PROMOTION, *AT_ONCE]
 
 
 def test_a_claim_to_reserve_reads_the_head_step_by_step(stores: Stores) -> None:
