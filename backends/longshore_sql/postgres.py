@@ -143,6 +143,13 @@ class PostgresDriver(OneTripDriver):
         with self._translated, self._source.lent() as connection:
             return int(connection.cursor(row_factory=tuple_row).execute(_CLOCK).fetchall()[0][0])
 
+    def insert(self, jobs: Sequence[NewJob | StoredJob], *, tx: Any = None) -> list[Inserted]:
+        if len(jobs) == 1 and tx is None and (row := self._plain.row(jobs, self._clock)) is not None:
+            topic = shortened(f"queue:{jobs[0].queue}")
+            if self._persistent(lambda: self._has_landed(row, topic), None):
+                return [INSERTED[State.PENDING]]
+        return super().insert(jobs, tx=tx)
+
     def wake(self, topics: Sequence[str]) -> None:
         self._notifier.send(map(shortened, topics))
 
@@ -186,13 +193,6 @@ class PostgresDriver(OneTripDriver):
     @cached_property
     def _records(self) -> Records:
         return LockedRecords(self._schema, self._dialect)
-
-    def insert(self, jobs: Sequence[NewJob | StoredJob], *, tx: Any = None) -> list[Inserted]:
-        if len(jobs) == 1 and tx is None and (row := self._plain.row(jobs, self._clock)) is not None:
-            topic = shortened(f"queue:{jobs[0].queue}")
-            if self._persistent(lambda: self._has_landed(row, topic), None):
-                return [INSERTED[State.PENDING]]
-        return super().insert(jobs, tx=tx)
 
     def _stored(self, jobs: Sequence[NewJob | StoredJob], tx: Any) -> list[Inserted]:
         if len(jobs) == 1:
