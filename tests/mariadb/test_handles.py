@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ssl
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
@@ -26,6 +27,12 @@ PATIENCE = 30
 
 def ids(store: MySQLDriver) -> list[str]:
     return [job.id for job in store.select(EVERY).jobs]
+
+
+def test_a_connection_keeps_no_certificates_of_authorities_that_it_does_not_check(store: MySQLDriver) -> None:
+    with closing(store._source.opened()) as connection:
+        assert connection.ctx.verify_mode is ssl.CERT_NONE
+        assert connection.ctx.cert_store_stats()["x509_ca"] == 0
 
 
 class TestAsTheStore:
