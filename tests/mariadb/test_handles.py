@@ -17,8 +17,10 @@ from sqlalchemy.orm import Session
 from longshore import registry
 from longshore.contract import EVERY, Change, Claim, Insertion, NewJob, Write
 from longshore.errors import ConfigurationError, InvalidValue, Unavailable
+from longshore.states import FINISH, move
 from longshore_sql.mysql import MySQLDriver
 from longshore_sql.sqlite import SQLiteDriver
+from tests.mariadb.conftest import Connect
 from tests.mariadb.plain import asked, opened
 
 JOB = NewJob("a", "q", "t", b"")
@@ -93,6 +95,22 @@ def test_transactions_share_an_engine(connect: Any) -> None:
 
 
 class TestTransactions:
+    @pytest.mark.parametrize("level", ["READ COMMITTED", "REPEATABLE READ"])
+    def test_only_where_reads_repeat_does_a_change_hold_up_inserts_beside_it(
+        self, store: MySQLDriver, connect: Connect, connection: pymysql.Connection[Any], level: str
+    ) -> None:
+        store.insert([JOB])
+        (job,) = store.claim([Claim(queues=("q",))], holder="h", limit=1).jobs
+        asked(connection, f"SET SESSION TRANSACTION ISOLATION LEVEL {level}")
+        connection.begin()
+        store.update([move(FINISH, job)], tx=connection)
+        beside, others = [NewJob("0", "q", "t", b"")], connect(lock_timeout=1)
+        if level == "REPEATABLE READ":
+            with pytest.raises(Unavailable):
+                others.insert(beside)
+            connection.rollback()
+        assert [answer.outcome for answer in others.insert(beside)] == [Insertion.INSERTED]
+
     def test_with_a_session(self, store: MySQLDriver, engine: Engine) -> None:
         listener = store.listen(["queue:q"])
         with Session(engine) as session:
