@@ -75,7 +75,7 @@ class Changing:
         parents = {parent for child in seen.of("children") for parent in child["parents"]}
         parents |= self._followed(jobs.values())
         slots = _Slots(self._rounds, self._session, self._token, seen.now)
-        takes_slot = any(map(reference.takes_slot, self._left.values()))  # All of them, or none.
+        takes_slot = reference.takes_slot(next(iter(self._left.values())))  # All of them, or none.
         if takes_slot:
             slots.look(self._left.values(), jobs)
         edits: dict[str, Edit] = {}
@@ -145,7 +145,7 @@ class Changing:
             self.answers[identity] = replace(self.answers[identity], releases=True)
 
     def _followed(self, jobs: Iterable[StoredJob]) -> set[str]:
-        ends = [job for job in jobs if self._left[job.id].to in ENDED]
+        ends = [job for job in jobs if job.key is not None and self._left[job.id].to in ENDED]
         return followed(self._rounds, ends, self._session)
 
 

@@ -23,7 +23,7 @@ def statements_of(edits: Sequence[Edit]) -> list[Document]:
     shapes: dict[Any, list[Edit]] = {}
     for edit in edits:
         own = edit.id if edit.alone else None
-        shape = (edit.revision, edit.token, *edit.values, None, *edit.removed, edit.attempt is not None, own)
+        shape = (edit.revision, edit.token, tuple(edit.values), edit.removed, edit.attempt is not None, own)
         shapes.setdefault(shape, []).append(edit)
     return [_statement(some) for alike in shapes.values() for some in _cut(alike)]
 
