@@ -19,6 +19,10 @@ from longshore.worker.settings import WorkerSettings
 
 DOCK = "worker.dock:app"
 PROCESSES = 3
+SLOTS = 2
+STAYING = SLOTS * (PROCESSES - 1) + 1
+"""So many jobs run at once only when each process runs at least one of them: who is just starting may end if the server
+is away."""
 PATIENCE = 50.0
 ENOUGH = 60
 """Jobs that are done before the server goes away."""
@@ -95,7 +99,7 @@ class Outages:
         with at_work(app, log, lease=lease, heartbeat=0.4) as jobs:
             server.kill()
             began = time.monotonic()
-            log.await_words("interrupted", PROCESSES)
+            log.await_words("interrupted", STAYING)
             threading.Event().wait(max(0.0, began + 2 * lease - time.monotonic()))
             server.restart()
             log.open_gate()
@@ -108,11 +112,11 @@ class Outages:
 @contextmanager
 def at_work(app: Longshore, log: Log, *, lease: float, heartbeat: float) -> Iterator[list[Job[object]]]:
     """Several worker processes in the middle of many jobs, with some that stay until the gate is open."""
-    settings = WorkerSettings(slots=2, lease=lease, heartbeat=heartbeat, poll=1.0, drain=5.0, grace=1.0)
-    stay = [app.call_by_name("stay", {"pipe": log.path, "word": f"stay-{number}"}) for number in range(PROCESSES)]
+    settings = WorkerSettings(slots=SLOTS, lease=lease, heartbeat=heartbeat, poll=1.0, drain=5.0, grace=1.0)
+    stay = [app.call_by_name("stay", {"pipe": log.path, "word": f"stay-{number}"}) for number in range(STAYING)]
     jobs = app.enqueue_many(stay)
     with Supervisor(DOCK, processes=PROCESSES, url=app.store.driver.target, settings=settings) as supervisor:
-        log.await_words("stay", PROCESSES)
+        log.await_words("stay", STAYING)
         pids = set(supervisor.pids)
         calls = [app.call_by_name("say", {"pipe": log.path, "word": f"{number}"}) for number in range(600)]
         jobs += app.enqueue_many(calls)
