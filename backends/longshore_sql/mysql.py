@@ -44,7 +44,7 @@ from longshore_sql.mysql_sources import (
 )
 from longshore_sql.mysql_wakes import Bell, Board, CommitWatch, Ears
 from longshore_sql.records import Records
-from longshore_sql.schema import Schema
+from longshore_sql.schema import schema_of
 from longshore_sql.statements import Cursor, Row, Step
 
 T = TypeVar("T")
@@ -90,7 +90,7 @@ class MySQLDriver(SQLDriver):
         self._examined = Examined(examined_by_mysql)
         with self._translated, source.lent() as connection:
             version = self._look_around(connection)
-        super().__init__(Schema(options.namespace, partial=False), MySQLDialect(is_mariadb="MariaDB" in version))
+        super().__init__(schema_of(options.namespace, partial=False), MySQLDialect(is_mariadb="MariaDB" in version))
         meta = self._dialect.name(self._schema.meta)
         stored = (f"(SELECT value FROM {meta} WHERE name = '{name}')" for name in ("version", "readable_from"))
         self._opening = f"{_CLOCK}, {', '.join(stored)}"

@@ -55,7 +55,7 @@ from longshore_sql.postgres_sources import (
 )
 from longshore_sql.postgres_wakes import Ears, Notifier, shortened
 from longshore_sql.records import Records
-from longshore_sql.schema import Schema
+from longshore_sql.schema import schema_of
 from longshore_sql.statements import Asked, Row, Step, post
 from longshore_sql.statements import Cursor as AnyCursor
 from longshore_sql.trips import Trips
@@ -91,7 +91,7 @@ class PostgresDriver(OneTripDriver):
 
     def __init__(self, source: Source, options: Options, clock: Clock | None) -> None:
         self._postgres = PostgresDialect()
-        super().__init__(Schema(options.namespace, options.schema, numbered=False), self._postgres)
+        super().__init__(schema_of(options.namespace, options.schema, numbered=False), self._postgres)
         self.target = source.target
         self._source = source
         self._clock = clock

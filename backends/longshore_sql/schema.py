@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from enum import IntEnum
+from functools import lru_cache
 from typing import Any, Final
 
 from sqlalchemy import (
@@ -182,6 +183,12 @@ class Schema:
     def _partial(self, name: str, where: ColumnElement[Any], *columns: Any, unique: bool = False) -> None:
         told: dict[str, Any] = {self._where: where}
         Index(self.index(name), *columns, unique=unique, **told)
+
+
+@lru_cache(maxsize=16)
+def schema_of(namespace: str, schema: str | None = None, *, numbered: bool = True, partial: bool = True) -> Schema:
+    """The tables of one namespace, described once in a process: a worker connects to its store twice."""
+    return Schema(namespace, schema, numbered=numbered, partial=partial)
 
 
 def _parent_parts() -> list[SchemaItem]:

@@ -16,7 +16,7 @@ from longshore.errors import ConfigurationError, Unavailable
 from longshore_sql.after_commit import AfterCommit
 from longshore_sql.driver import SQLDriver
 from longshore_sql.file_lock import FileLock
-from longshore_sql.schema import Schema
+from longshore_sql.schema import schema_of
 from longshore_sql.sqlite_dialect import SQLiteDialect
 from longshore_sql.sqlite_errors import Translated, is_forbidden, make_legible
 from longshore_sql.sqlite_options import Options
@@ -57,7 +57,7 @@ class SQLiteDriver(SQLDriver):
 
     def __init__(self, source: Source, options: Options, clock: Clock | None) -> None:
         dialect = SQLiteDialect()
-        super().__init__(Schema(options.namespace), dialect)
+        super().__init__(schema_of(options.namespace), dialect)
         self.target = str(options.url(source.path))
         self._namespace = options.namespace
         self._timeout = options.timeout

@@ -9,14 +9,13 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, ParamSpec, Self, TypeVar
 
 from longshore import registry
-from longshore.admin import Admin
 from longshore.application import Application
 from longshore.calls.call import DEFAULT_QUEUE, Call, Options
 from longshore.calls.unique import slot_of
 from longshore.codecs import JSON, Choice, Codec, TypedCodec, is_native
 from longshore.codecs.json import canonical
 from longshore.connection import Connection
-from longshore.contract import EVERY, By, Clock, Driver, Features, State, Where
+from longshore.contract import EVERY, By, Clock, Features, State, Where
 from longshore.declaring import Declaring
 from longshore.durations import Seconds
 from longshore.enqueuing import admission
@@ -31,7 +30,7 @@ from longshore.ids import IdMaker
 from longshore.jobs import Job
 from longshore.limits.declaring import Regulating
 from longshore.locks import Locking
-from longshore.moving.beside import guarded, old_sides, old_store
+from longshore.old_store import guarded, old_sides, old_store
 from longshore.remote import Commands, Remote
 from longshore.resources import Resources
 from longshore.schedules import Schedule, Scheduling
@@ -42,6 +41,7 @@ from longshore.worker.settings import worker_settings
 from longshore.worker.worker import Worker
 
 if TYPE_CHECKING:
+    from longshore.admin import Admin
     from longshore.aio import Awaiting
 
 P = ParamSpec("P")
@@ -100,7 +100,7 @@ class Longshore(Declaring, Locking, Regulating, Scheduling, Workflows):
             patience=patience,
             clock=clock,
             options=options,
-            guard=self._guarded,
+            guard=lambda driver, **given: guarded(driver, old=self._old, **given),
         )
         self._choice = Choice(codec, old_codecs)
         self._anything: TypedCodec[Any] = TypedCodec(self._choice, Any)
@@ -250,6 +250,8 @@ class Longshore(Declaring, Locking, Regulating, Scheduling, Workflows):
     @property
     def admin(self) -> Admin:
         """What operators see of the store and do to its jobs."""
+        from longshore.admin import Admin  # A tenth of the core's code, which workers and web servers never need.
+
         return Admin(self)
 
     def fetch(
@@ -344,9 +346,6 @@ class Longshore(Declaring, Locking, Regulating, Scheduling, Workflows):
         self._connection.use(target)
         if moving_from is not None:
             self._old = self._open_old(moving_from)
-
-    def _guarded(self, driver: Driver, **options: Any) -> Guard:
-        return guarded(driver, old=self._old, **options)
 
     @contextmanager
     def elsewhere(

@@ -18,7 +18,7 @@ from longshore.motion import in_motion
 from longshore.moving import Progress
 from longshore.moving.copying import copy_store, release_copy
 from longshore.moving.files import dump_to, load_from, read_dump, write_dump
-from longshore.moving.siding import COPIED
+from longshore.siding import COPIED
 from longshore.testing.clock import ManualClock
 from longshore.testing.samples import ids, new_job, put, run, settle, start, stored, take
 from moving.cargo import all_of, as_they_were, many, one_of_each

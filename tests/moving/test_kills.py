@@ -20,7 +20,7 @@ from longshore.guard import Guard
 from longshore.motion import away_of, in_motion
 from longshore.moving.aborting import give_up
 from longshore.moving.mover import Mover
-from longshore.moving.siding import MOVING
+from longshore.siding import MOVING
 from longshore.testing.clock import ManualClock
 from longshore.testing.samples import ids, new_job, put, settle, stored, take
 from moving.cargo import all_of, as_they_were, one_of_each

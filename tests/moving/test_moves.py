@@ -24,7 +24,7 @@ from longshore.guard import Guard
 from longshore.memory import MemoryDriver
 from longshore.motion import away_of, in_motion
 from longshore.moving import Progress
-from longshore.moving.siding import MOVING
+from longshore.siding import MOVING
 from longshore.testing.clock import ManualClock
 from longshore.testing.samples import ANNA, ids, new_job, put, settle, start, stored, stored_job, take
 from moving.cargo import DAY, all_of, as_they_were, many, one_of_each

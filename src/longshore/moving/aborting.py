@@ -13,7 +13,7 @@ from longshore.guard import Guard
 from longshore.motion import expect_no_more, name_of, unseal
 from longshore.moving.departing import Departure, is_at_work
 from longshore.moving.landing import Landing
-from longshore.moving.siding import MOVING
+from longshore.siding import MOVING
 
 _PAGE: Final = 500
 _PAUSE: Final = 1.0

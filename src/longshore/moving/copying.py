@@ -14,9 +14,9 @@ from longshore.guard import Guard
 from longshore.motion import expect, expect_no_more, expected_copies, name_of
 from longshore.moving.landing import Landing
 from longshore.moving.records import COPIED_SCHEDULE, copy_rest, copy_rules, release_schedules
-from longshore.moving.siding import COPIED, MOVING
 from longshore.moving.strides import Strides
 from longshore.moving.telling import Carried, Progress, Tell, tell_nobody
+from longshore.siding import COPIED, MOVING
 
 _PAGE: Final = 500
 

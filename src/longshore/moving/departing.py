@@ -22,8 +22,8 @@ from longshore.contract import (
     Write,
 )
 from longshore.guard import Guard
-from longshore.moving.siding import MOVING
 from longshore.moving.strides import Strides
+from longshore.siding import MOVING
 
 AT_WORK: Final = "mover"
 ALIVE: Final = 15.0

@@ -19,8 +19,8 @@ from longshore.moving.departing import Departure
 from longshore.moving.landing import Landing
 from longshore.moving.opening import shown
 from longshore.moving.records import copy_rules, move_rest
-from longshore.moving.siding import MOVING
 from longshore.moving.telling import Carried, Progress, Tell, tell_nobody
+from longshore.siding import MOVING
 
 SETTLE: Final = 2.0
 """Seconds after the seal until every producer has seen it, and what it was about to insert is there."""

@@ -206,4 +206,6 @@ def _address(app: Application) -> tuple[str, str]:
 
 def _modules() -> Iterable[tuple[str, list[tuple[str, object]]]]:
     for name, module in list(sys.modules.items()):
-        yield name, list(getattr(module, "__dict__", {}).items())
+        with suppress(AttributeError):  # What stands among the modules need not be one.
+            # Not by asking the module itself: one that is loaded when it is first used would be loaded for this.
+            yield name, list(object.__getattribute__(module, "__dict__").items())

@@ -12,8 +12,8 @@ from longshore.contract import EVERY, Answer, Change, Clock, Driver, Order, Page
 from longshore.errors import StoreError
 from longshore.guard import Guard
 from longshore.motion import away_of, expect, name_of
-from longshore.moving.siding import MOVING
 from longshore.sides import PartSide, Side
+from longshore.siding import MOVING
 from longshore.telling import Post
 
 _log = logging.getLogger("longshore")
