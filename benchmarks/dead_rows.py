@@ -19,7 +19,7 @@ from benchmarks.__main__ import real_disk
 from benchmarks.measure import scratch
 from benchmarks.postgres_server import serving_postgres
 from longshore.contract import Change, Claim, NewJob, State, StoredJob
-from longshore_sql.postgres import PostgresDriver
+from longshore_sql.postgres.driver import PostgresDriver
 
 BATCH = 100
 AHEAD = 1_000

@@ -1,1 +1,1 @@
-"""Longshore on SQL databases, by SQLAlchemy Core."""
+"""Longshore on SQL databases, by SQLAlchemy Core: what the drivers share, and a room for each engine's own."""

@@ -66,7 +66,7 @@ def test_bad_usage_is_told_apart(arguments: list[str], words: str) -> None:
 
 
 def test_a_store_is_left_empty(tmp_path: Path) -> None:
-    from longshore_sql.sqlite import SQLiteDriver
+    from longshore_sql.sqlite.driver import SQLiteDriver
 
     url = f"sqlite:///{tmp_path}/jobs.db"
     proof = prove(url, "--layer", "promises", "-k", "namespaces or take_no_more_bytes or second_migration")

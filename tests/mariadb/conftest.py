@@ -12,7 +12,7 @@ import pytest
 from sqlalchemy import Engine, create_engine, make_url
 
 from engines import Server
-from longshore_sql.mysql import MySQLDriver
+from longshore_sql.mysql.driver import MySQLDriver
 from stores import fresh_store
 from tests.mariadb.plain import opened
 

@@ -7,7 +7,7 @@ import pytest
 
 from engines import Server
 from longshore.testing.suite import DriverSuite
-from longshore_sql.mysql import MySQLDriver
+from longshore_sql.mysql.driver import MySQLDriver
 from stores import fresh_store
 
 

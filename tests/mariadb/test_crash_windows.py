@@ -14,8 +14,8 @@ import pytest
 
 from longshore.contract import Claim, NewJob, Write
 from longshore.errors import SchemaError
-from longshore_sql.mysql import MySQLDriver
-from longshore_sql.mysql_wakes import CommitWatch
+from longshore_sql.mysql.driver import MySQLDriver
+from longshore_sql.mysql.wakes import CommitWatch
 from tests.mariadb.plain import asked, opened
 
 TOPIC = "queue:q"
@@ -75,7 +75,7 @@ def test_who_died_before_he_interrupted_is_heard_at_the_end_of_the_sleep(
     """He has marked who is to wake up."""
 
     def wake_and_die() -> None:
-        monkeypatch.setattr("longshore_sql.mysql_wakes.interrupt", lambda *given: os._exit(DIED))
+        monkeypatch.setattr("longshore_sql.mysql.wakes.interrupt", lambda *given: os._exit(DIED))
         MySQLDriver.connect(url).wake([TOPIC])
         threading.Event().wait(PATIENCE)
 

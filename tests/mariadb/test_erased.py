@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from longshore.contract import Write
-from longshore_sql.mysql import MySQLDriver
+from longshore_sql.mysql.driver import MySQLDriver
 
 KIND, KEY = "kind", "a"
 

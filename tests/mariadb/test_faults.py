@@ -14,7 +14,7 @@ import pytest
 from engines import Server
 from longshore.contract import EVERY, By, Change, Claim, Features, NewJob, Outcome, State, Where, Write
 from longshore.errors import Unavailable
-from longshore_sql.mysql import MySQLDriver
+from longshore_sql.mysql.driver import MySQLDriver
 from tests.mariadb.plain import asked, opened
 
 CLAIMS = [Claim(queues=("q",))]

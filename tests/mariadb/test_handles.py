@@ -18,8 +18,8 @@ from longshore import registry
 from longshore.contract import EVERY, Change, Claim, Insertion, NewJob, Write
 from longshore.errors import ConfigurationError, InvalidValue, Unavailable
 from longshore.states import FINISH, move
-from longshore_sql.mysql import MySQLDriver
-from longshore_sql.sqlite import SQLiteDriver
+from longshore_sql.mysql.driver import MySQLDriver
+from longshore_sql.sqlite.driver import SQLiteDriver
 from tests.mariadb.conftest import Connect
 from tests.mariadb.plain import asked, opened
 

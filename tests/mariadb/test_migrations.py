@@ -9,7 +9,7 @@ import pytest
 
 from longshore.contract import EVERY, Change, Claim, NewJob, State, Write
 from longshore.errors import ConfigurationError, SchemaError
-from longshore_sql.mysql import MySQLDriver
+from longshore_sql.mysql.driver import MySQLDriver
 from longshore_sql.schema import VERSION
 from tests.mariadb.plain import asked
 

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from longshore.contract import SECOND, By, Change, Claim, NewJob, Order, State, Where, Write
-from longshore_sql.mysql import MySQLDriver
+from longshore_sql.mysql.driver import MySQLDriver
 
 TASKS = frozenset({"send", "render"})
 CALLS: dict[str, Callable[[MySQLDriver], Any]] = {

@@ -16,7 +16,7 @@ import pytest
 from engines import Server
 from longshore import Longshore
 from longshore.contract import Features, NewJob
-from longshore_sql.mysql import MySQLDriver
+from longshore_sql.mysql.driver import MySQLDriver
 from tests.mariadb.plain import asked, opened
 
 TOPIC = "queue:q"

@@ -10,7 +10,7 @@ import psycopg
 import pytest
 
 from engines import Server
-from longshore_sql.postgres import PostgresDriver
+from longshore_sql.postgres.driver import PostgresDriver
 from stores import fresh_store
 
 Connect = Callable[..., PostgresDriver]

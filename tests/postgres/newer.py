@@ -8,7 +8,7 @@ from typing import Final
 from sqlalchemy import Column, Index, Text
 
 from longshore_sql.migrations import Migration, Versions
-from longshore_sql.postgres import PostgresDriver
+from longshore_sql.postgres.driver import PostgresDriver
 from longshore_sql.schema import READABLE_FROM, VERSION, Schema
 
 MIGRATIONS: Final = (

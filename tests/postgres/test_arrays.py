@@ -8,7 +8,7 @@ import psycopg
 import pytest
 
 from longshore.contract import State
-from longshore_sql.postgres_arrays import array_text
+from longshore_sql.postgres.arrays import array_text
 
 SIGNS = ['a"b', "a\\b", '\\"', "{a,b}", "", " ", "NULL", "null", "é\n\t'", "\\x61", "\x01", "😀"]
 

@@ -11,8 +11,8 @@ import psycopg
 import pytest
 
 from longshore.contract import Claim, NewJob
-from longshore_sql.postgres import PostgresDriver
-from longshore_sql.postgres_commits import Commits
+from longshore_sql.postgres.commits import Commits
+from longshore_sql.postgres.driver import PostgresDriver
 
 TOPIC = "queue:q"
 NUMBER = "SELECT pg_current_xact_id()::text"

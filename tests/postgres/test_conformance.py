@@ -7,7 +7,7 @@ import pytest
 
 from engines import Server
 from longshore.testing.suite import DriverSuite
-from longshore_sql.postgres import PostgresDriver
+from longshore_sql.postgres.driver import PostgresDriver
 from stores import fresh_store
 
 

@@ -8,8 +8,8 @@ from unittest.mock import patch
 import pytest
 
 from longshore.contract import Insertion, NewJob, Order, State
-from longshore_sql.copied_inserting import LEAST, CopiedInserting
-from longshore_sql.postgres import PostgresDriver
+from longshore_sql.postgres.copied_inserting import LEAST, CopiedInserting
+from longshore_sql.postgres.driver import PostgresDriver
 
 SIGNS = ["a\tb", "a\nb\r", "a\\b", "\\N", "\\.", "é😀", "{},\"'"]
 

@@ -9,8 +9,8 @@ import psycopg
 import pytest
 
 from longshore.contract import EVERY, NewJob
-from longshore_sql import postgres_cursor
-from longshore_sql.postgres_cursor import PreparedCursor
+from longshore_sql.postgres import cursor as cursor_module
+from longshore_sql.postgres.cursor import PreparedCursor
 
 
 @pytest.fixture
@@ -127,7 +127,7 @@ def test_a_connection_that_is_cut_is_an_operational_error(
 
 
 def test_only_so_many_statements_stay_prepared(cursor: PreparedCursor, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(postgres_cursor, "_MOST_PREPARED", 3)
+    monkeypatch.setattr(cursor_module, "_MOST_PREPARED", 3)
     for number in (1, 2, 3, 1, 4, 5, 1, 2):
         assert cursor.execute(f"SELECT {number}").fetchall() == [(number,)]
     kept = cursor.execute("SELECT statement FROM pg_prepared_statements ORDER BY name").fetchall()

@@ -9,7 +9,7 @@ import psycopg
 import pytest
 
 from longshore.contract import Change, Claim, NewJob, State, StoredJob
-from longshore_sql.postgres import PostgresDriver
+from longshore_sql.postgres.driver import PostgresDriver
 
 BATCH = 100
 CLAIMS = [Claim(("q",), frozenset({"t"}))]

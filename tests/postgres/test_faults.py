@@ -14,7 +14,7 @@ import pytest
 from engines import Server
 from longshore.contract import EVERY, By, Change, Claim, Features, NewJob, Outcome, State, Where, Write
 from longshore.errors import Unavailable
-from longshore_sql.postgres import PostgresDriver
+from longshore_sql.postgres.driver import PostgresDriver
 
 CLAIMS = [Claim(queues=("q",), reserve=True)]
 AT_ONCE = [Claim(queues=("q",))]

@@ -16,8 +16,8 @@ from sqlalchemy.orm import Session
 from longshore import registry
 from longshore.contract import EVERY, Claim, NewJob, Write
 from longshore.errors import ConfigurationError, InvalidValue
-from longshore_sql.postgres import PostgresDriver
-from longshore_sql.sqlite import SQLiteDriver
+from longshore_sql.postgres.driver import PostgresDriver
+from longshore_sql.sqlite.driver import SQLiteDriver
 
 JOB = NewJob("a", "q", "t", b"")
 

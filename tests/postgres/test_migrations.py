@@ -9,8 +9,8 @@ import pytest
 
 from longshore.contract import EVERY, Claim, NewJob, Write
 from longshore.errors import ConfigurationError, SchemaError
-from longshore_sql.postgres import PostgresDriver
-from longshore_sql.postgres_migrating import Migrating
+from longshore_sql.postgres.driver import PostgresDriver
+from longshore_sql.postgres.migrating import Migrating
 from longshore_sql.schema import VERSION
 
 

@@ -11,7 +11,7 @@ from conftest import Serve, miss
 from engines import Origin, Server, origins, running
 from longshore.ids import IdMaker
 from longshore.testing.suite import DriverSuite
-from longshore_sql.postgres import PostgresDriver
+from longshore_sql.postgres.driver import PostgresDriver
 
 
 @pytest.fixture(scope="module")

@@ -12,8 +12,8 @@ import pytest
 from longshore.contract import SECOND, Answer, Change, Claim, Claimed, NewJob, Outcome, State, StoredJob
 from longshore.errors import SchemaError, Unavailable
 from longshore.testing import ManualClock
-from longshore_sql.postgres import PostgresDriver
-from longshore_sql.postgres_cursor import PreparedCursor
+from longshore_sql.postgres.cursor import PreparedCursor
+from longshore_sql.postgres.driver import PostgresDriver
 
 Connect = Callable[..., PostgresDriver]
 CLAIMS = [Claim(("q",), frozenset({"t"}))]

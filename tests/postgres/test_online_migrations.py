@@ -15,7 +15,7 @@ import pytest
 from longshore import Longshore, State
 from longshore.contract import EVERY, Change, Claim, NewJob
 from longshore.errors import Unavailable
-from longshore_sql.postgres import PostgresDriver
+from longshore_sql.postgres.driver import PostgresDriver
 from longshore_sql.schema import VERSION
 from postgres.newer import newer
 

@@ -14,8 +14,8 @@ import pytest
 
 from engines import Server
 from longshore.contract import ENDED, HELD, By, Change, Claim, Claimed, NewJob, Order, State, StoredJob, Where, Write
-from longshore_sql.postgres import PostgresDriver
-from longshore_sql.postgres_cursor import PreparedCursor
+from longshore_sql.postgres.cursor import PreparedCursor
+from longshore_sql.postgres.driver import PostgresDriver
 from stores import fresh_store
 
 RUNNING = frozenset({State.RUNNING})

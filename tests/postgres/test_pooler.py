@@ -17,7 +17,7 @@ from engines.pooler import pooled
 from longshore.contract import EVERY, Change, Claim, Features, NewJob, State, Where, Write
 from longshore.errors import Unavailable
 from longshore.testing.promises import Promises
-from longshore_sql.postgres import PostgresDriver
+from longshore_sql.postgres.driver import PostgresDriver
 from stores import fresh_store
 
 MORE_THAN_IT_TAKES_TO_PREPARE = 12

@@ -14,7 +14,7 @@ import pytest
 from longshore import Longshore
 from longshore.contract import Change, Claim, NewJob, UniqueScope, Write
 from longshore.errors import StoreError, Unavailable
-from longshore_sql.postgres import PostgresDriver
+from longshore_sql.postgres.driver import PostgresDriver
 
 CALLS: dict[str, Callable[[PostgresDriver, Any], Any]] = {
     "the same id": lambda store, tx: store.insert([NewJob("a", "q", "t", b"")], tx=tx),

@@ -11,8 +11,8 @@ import pytest
 
 from longshore.contract import NewJob
 from longshore.errors import Unavailable
-from longshore_sql.postgres_cursor import PreparedCursor
-from longshore_sql.postgres_wakes import Notifier
+from longshore_sql.postgres.cursor import PreparedCursor
+from longshore_sql.postgres.wakes import Notifier
 
 TOPIC = "queue:q"
 PATIENCE = 30

@@ -6,7 +6,7 @@ import sys
 from itertools import count
 
 from longshore.contract import Change, Claim, NewJob, State
-from longshore_sql.sqlite import SQLiteDriver
+from longshore_sql.sqlite.driver import SQLiteDriver
 
 RUNNING = frozenset({State.RUNNING})
 

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from longshore.testing import ManualClock
-from longshore_sql.sqlite import SQLiteDriver
+from longshore_sql.sqlite.driver import SQLiteDriver
 
 Connect = Callable[..., SQLiteDriver]
 

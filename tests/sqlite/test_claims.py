@@ -10,7 +10,7 @@ from longshore.contract import Change, Claim, NewJob, State
 from longshore.testing import ManualClock
 from longshore_sql.claiming import DUE_LOOKED_AT, EXPIRED_PER_CALL, PASSED_PER_CALL, PROMOTED_PER_CALL
 from longshore_sql.schema import Lane
-from longshore_sql.sqlite import SQLiteDriver
+from longshore_sql.sqlite.driver import SQLiteDriver
 
 SECOND = 1_000_000
 

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from longshore.testing.suite import DriverSuite
-from longshore_sql.sqlite import SQLiteDriver
+from longshore_sql.sqlite.driver import SQLiteDriver
 
 
 class TestSQLiteDriver(DriverSuite):

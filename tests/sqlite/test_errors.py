@@ -11,7 +11,7 @@ import pytest
 from longshore.contract import UNREADABLE, Change, Claim, NewJob, Outcome, State, Where
 from longshore.errors import Corrupt, StoreFull, Unavailable
 from longshore.guard import Guard
-from longshore_sql.sqlite import SQLiteDriver
+from longshore_sql.sqlite.driver import SQLiteDriver
 
 JOB = NewJob("a", "queue", "task", b"payload")
 

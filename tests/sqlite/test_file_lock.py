@@ -15,9 +15,9 @@ import pytest
 
 from longshore.contract import NewJob, Write
 from longshore.errors import Unavailable
-from longshore_sql.file_lock import PATIENCE as PATIENCE_IN_LINE
-from longshore_sql.file_lock import FileLock
-from longshore_sql.sqlite import SQLiteDriver
+from longshore_sql.sqlite.driver import SQLiteDriver
+from longshore_sql.sqlite.file_lock import PATIENCE as PATIENCE_IN_LINE
+from longshore_sql.sqlite.file_lock import FileLock
 
 pytestmark = pytest.mark.timed
 
@@ -101,7 +101,7 @@ def test_many_in_turn(locks) -> None:
 
 def test_a_killed_process_frees_it(locks, tmp_path: Path) -> None:
     program = (
-        "import sys; from longshore_sql.file_lock import FileLock\n"
+        "import sys; from longshore_sql.sqlite.file_lock import FileLock\n"
         "FileLock(sys.argv[1], 9).acquire(0); print('taken', flush=True); sys.stdin.read()"
     )
     command = [sys.executable, "-c", program, str(tmp_path / "lock")]
@@ -116,7 +116,7 @@ def test_a_killed_process_frees_it(locks, tmp_path: Path) -> None:
 
 
 STOPS = (
-    "import os, signal, sys; from longshore_sql.file_lock import FileLock\n"
+    "import os, signal, sys; from longshore_sql.sqlite.file_lock import FileLock\n"
     "lock = FileLock(sys.argv[1], 9); lock.acquire(0); os.kill(os.getpid(), signal.SIGSTOP)\n"
     "lock.release(); print('released', flush=True); sys.stdin.read()"
 )
@@ -200,7 +200,7 @@ def test_a_file_system_without_locks_lets_everybody_through(locks, monkeypatch: 
         raise OSError(os.strerror(38))
 
     lock = locks()
-    monkeypatch.setattr("longshore_sql.file_lock.fcntl.flock", refuse)
+    monkeypatch.setattr("longshore_sql.sqlite.file_lock.fcntl.flock", refuse)
     assert lock.acquire(0)
     lock.release()
 

@@ -13,7 +13,7 @@ MEGABYTE = 1024
 PROGRAM = """
 import json, sys
 from pathlib import Path
-from longshore_sql.sqlite import SQLiteDriver
+from longshore_sql.sqlite.driver import SQLiteDriver
 from longshore.contract import Claim, NewJob
 store = SQLiteDriver.connect(sys.argv[1])
 store.migrate()

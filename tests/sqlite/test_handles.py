@@ -14,7 +14,7 @@ from sqlalchemy.pool import QueuePool
 
 from longshore.contract import Change, Claim, Features, NewJob, State, Where, Write
 from longshore.errors import ConfigurationError, InvalidValue, SchemaError, Unavailable
-from longshore_sql.sqlite import SQLiteDriver
+from longshore_sql.sqlite.driver import SQLiteDriver
 
 JOB = NewJob("a", "queue", "task", b"payload")
 HANDLES = ["engine", "connection", "sqlite3", "sqlite3 in autocommit"]

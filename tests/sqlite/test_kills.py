@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from longshore.contract import State, Where
-from longshore_sql.sqlite import SQLiteDriver
+from longshore_sql.sqlite.driver import SQLiteDriver
 
 PROGRAM = Path(__file__).parent / "busy.py"
 ROUNDS = 5

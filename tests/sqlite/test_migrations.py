@@ -12,9 +12,9 @@ from longshore.contract import NewJob, Where
 from longshore.errors import SchemaError
 from longshore_sql.migrations import Migration, Versions
 from longshore_sql.schema import VERSION, Schema
-from longshore_sql.sqlite import SQLiteDriver
-from longshore_sql.sqlite_dialect import SQLiteDialect
-from longshore_sql.sqlite_sources import FileSource
+from longshore_sql.sqlite.dialect import SQLiteDialect
+from longshore_sql.sqlite.driver import SQLiteDriver
+from longshore_sql.sqlite.sources import FileSource
 
 SCHEMAS = Path(__file__).parent / "schemas"
 

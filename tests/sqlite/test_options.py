@@ -9,7 +9,7 @@ import pytest
 
 from longshore.contract import Features, NewJob, Where
 from longshore.errors import Closed, ConfigurationError
-from longshore_sql.sqlite import SQLiteDriver
+from longshore_sql.sqlite.driver import SQLiteDriver
 
 
 def pragma(store: SQLiteDriver, name: str) -> object:

@@ -12,7 +12,7 @@ import pytest
 from longshore.contract import ENDED, HELD, By, Change, Claim, NewJob, Order, State, StoredJob, Where, Write
 from longshore.testing import ManualClock
 from longshore_sql.shapes import ROWS
-from longshore_sql.sqlite import SQLiteDriver
+from longshore_sql.sqlite.driver import SQLiteDriver
 
 RUNNING = frozenset({State.RUNNING})
 WANTED = frozenset({"wanted"})

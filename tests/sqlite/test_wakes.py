@@ -16,8 +16,8 @@ import pytest
 import sqlalchemy
 
 from longshore.contract import Claim, NewJob, Sleeper
-from longshore_sql.sqlite import SQLiteDriver
-from longshore_sql.wakes import Wakes, topic_bits
+from longshore_sql.sqlite.driver import SQLiteDriver
+from longshore_sql.sqlite.wakes import Wakes, topic_bits
 
 PATIENCE = 20.0
 JOB = NewJob("a", "queue", "task", b"payload")
@@ -85,7 +85,7 @@ def test_a_closed_listener_is_gone_and_who_waits_returns(wakes: Wakes, folder: P
 
 def test_what_a_killed_process_left_is_removed_by_the_first_who_sends(wakes: Wakes, folder: Path) -> None:
     program = (
-        "import sys; from longshore_sql.wakes import Wakes\n"
+        "import sys; from longshore_sql.sqlite.wakes import Wakes\n"
         "listener = Wakes(sys.argv[1]).listen(['one']); print('listening', flush=True); sys.stdin.read()"
     )
     command = [sys.executable, "-c", program, str(folder)]

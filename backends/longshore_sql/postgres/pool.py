@@ -12,9 +12,9 @@ from psycopg.rows import tuple_row
 from sqlalchemy.pool import PoolProxiedConnection
 
 from longshore_sql.own_pool import Line, OwnPool
-from longshore_sql.postgres_cursor import PreparedCursor
-from longshore_sql.postgres_options import Options
-from longshore_sql.postgres_sources import (
+from longshore_sql.postgres.cursor import PreparedCursor
+from longshore_sql.postgres.options import Options
+from longshore_sql.postgres.sources import (
     Connection,
     Lent,
     Source,

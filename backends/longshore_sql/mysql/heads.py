@@ -15,7 +15,7 @@ from sqlalchemy import ColumnElement, Select, func, select, union_all
 
 from longshore.contract import Claim, State, UniqueScope
 from longshore_sql.heads import Heads, Look
-from longshore_sql.mysql_rows import RARE, packed, unpacked
+from longshore_sql.mysql.rows import RARE, packed, unpacked
 from longshore_sql.schema import Lane, constant
 from longshore_sql.statements import Row, Statement, Step, given
 

@@ -1,4 +1,4 @@
-"""A driver that does what is usual in one round trip (`longshore_sql.trips`), and the rest step by step."""
+"""A driver that does what is usual in one round trip (`longshore_sql.postgres.trips`), and the rest step by step."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from typing import Any
 from longshore.contract import Answer, Change, Claim, Claimed
 from longshore_sql.changing import Prepared
 from longshore_sql.driver import SQLDriver
+from longshore_sql.postgres.trips import Ends, Trips
 from longshore_sql.statements import Asked, Row
-from longshore_sql.trips import Ends, Trips
 
 
 class OneTripDriver(SQLDriver):

@@ -14,8 +14,8 @@ from sqlalchemy.dialects.postgresql import insert
 
 from longshore.contract import Clock, NewJob, State, StoredJob
 from longshore_sql.inserting import plain_values
-from longshore_sql.moments import moment_of
-from longshore_sql.postgres_dialect import PostgresDialect
+from longshore_sql.postgres.dialect import PostgresDialect
+from longshore_sql.postgres.moments import moment_of
 from longshore_sql.schema import Lane, Schema, constant
 from longshore_sql.statements import Cursor, Row, given
 

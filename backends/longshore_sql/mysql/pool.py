@@ -9,10 +9,10 @@ from typing import Final
 import sqlalchemy
 from sqlalchemy.pool import PoolProxiedConnection
 
-from longshore_sql.mysql_cursor import WritingCursor
-from longshore_sql.mysql_errors import is_broken
-from longshore_sql.mysql_options import Options
-from longshore_sql.mysql_sources import Connection, Source, opened, rolled_back
+from longshore_sql.mysql.cursor import WritingCursor
+from longshore_sql.mysql.errors import is_broken
+from longshore_sql.mysql.options import Options
+from longshore_sql.mysql.sources import Connection, Source, opened, rolled_back
 from longshore_sql.own_pool import OwnPool
 
 _CURSOR: Final = "longshore"

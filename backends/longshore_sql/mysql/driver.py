@@ -26,15 +26,15 @@ from longshore.errors import Unavailable
 from longshore_sql.driver import SQLDriver
 from longshore_sql.examined import Examined, examined_by_mysql
 from longshore_sql.inserting import INSERTED, Inserting
-from longshore_sql.mysql_dialect import MySQLDialect, errors
-from longshore_sql.mysql_errors import DEADLOCK, WAITED_TOO_LONG, Translated, code_of, lost_transaction
-from longshore_sql.mysql_heads import NumberedHeads
-from longshore_sql.mysql_inserting import WholeInserting
-from longshore_sql.mysql_options import Options
-from longshore_sql.mysql_plain import CLOCK, PlainInserting
-from longshore_sql.mysql_pool import PoolSource
-from longshore_sql.mysql_records import WeighedRecords
-from longshore_sql.mysql_sources import (
+from longshore_sql.mysql.dialect import MySQLDialect, errors
+from longshore_sql.mysql.errors import DEADLOCK, WAITED_TOO_LONG, Translated, code_of, lost_transaction
+from longshore_sql.mysql.heads import NumberedHeads
+from longshore_sql.mysql.inserting import WholeInserting
+from longshore_sql.mysql.options import Options
+from longshore_sql.mysql.plain_inserting import CLOCK, PlainInserting
+from longshore_sql.mysql.pool import PoolSource
+from longshore_sql.mysql.records import WeighedRecords
+from longshore_sql.mysql.sources import (
     ConnectionSource,
     EngineSource,
     Source,
@@ -42,7 +42,7 @@ from longshore_sql.mysql_sources import (
     is_connected_directly,
     joined,
 )
-from longshore_sql.mysql_wakes import Bell, Board, CommitWatch, Ears
+from longshore_sql.mysql.wakes import Bell, Board, CommitWatch, Ears
 from longshore_sql.records import Records
 from longshore_sql.schema import schema_of
 from longshore_sql.statements import Cursor, Row, Step

@@ -7,7 +7,7 @@ from typing import Final
 import sqlalchemy.exc
 
 from longshore.errors import ConfigurationError, Corrupt, SchemaError, StoreError, StoreFull, TooLarge, Unavailable
-from longshore_sql.mysql_dialect import errors
+from longshore_sql.mysql.dialect import errors
 
 DEADLOCK: Final = frozenset({1213, 1020})
 """The server rolled the whole transaction back, and the same may well succeed at once."""

@@ -27,7 +27,7 @@ from sqlalchemy.dialects.postgresql.psycopg import PGDialect_psycopg
 from sqlalchemy.sql import Insert
 
 from longshore_sql.dialect import Dialect
-from longshore_sql.postgres_arrays import array_text
+from longshore_sql.postgres.arrays import array_text
 from longshore_sql.statements import given, parameter
 
 _SMALLEST: Final[ColumnElement[int]] = literal_column(str(-(2**63)), BigInteger)

@@ -35,7 +35,7 @@ from longshore.contract import ENDED, Claim, Claimed, Clock, State, StoredJob, U
 from longshore_sql.changing import Prepared
 from longshore_sql.claiming import PROMOTED_PER_CALL
 from longshore_sql.dialect import Dialect
-from longshore_sql.moments import moment_of, now_of
+from longshore_sql.postgres.moments import moment_of, now_of
 from longshore_sql.rows import COLUMNS, job_of
 from longshore_sql.schema import Lane, Schema, constant
 from longshore_sql.shapes import Arranged, ArrayBulk, Shape

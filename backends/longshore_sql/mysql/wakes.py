@@ -17,9 +17,9 @@ from typing import Any, Final
 
 from longshore.contract import Sleeper
 from longshore.errors import LongshoreError
-from longshore_sql.mysql_dialect import errors
-from longshore_sql.mysql_errors import INTERRUPTED, NO_SUCH_THREAD, code_of
-from longshore_sql.mysql_sources import cursor_of
+from longshore_sql.mysql.dialect import errors
+from longshore_sql.mysql.errors import INTERRUPTED, NO_SUCH_THREAD, code_of
+from longshore_sql.mysql.sources import cursor_of
 
 Connection = Any
 

@@ -14,7 +14,7 @@ from psycopg.errors import UniqueViolation
 from longshore.contract import NewJob, State, StoredJob
 from longshore.errors import StoreError
 from longshore_sql.inserting import PLAIN_COLUMNS, plain_rows
-from longshore_sql.postgres_dialect import PostgresDialect
+from longshore_sql.postgres.dialect import PostgresDialect
 from longshore_sql.schema import Schema
 from longshore_sql.statements import Row, Step
 

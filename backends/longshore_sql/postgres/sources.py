@@ -15,10 +15,10 @@ from psycopg.rows import tuple_row
 from sqlalchemy.pool import NullPool
 
 from longshore.errors import ConfigurationError
-from longshore_sql.awaited_cursor import AwaitedCursor
 from longshore_sql.handles import in_sqlalchemy, outside, unwrapped
-from longshore_sql.postgres_cursor import PreparedCursor
-from longshore_sql.postgres_errors import unopened
+from longshore_sql.postgres.awaited_cursor import AwaitedCursor
+from longshore_sql.postgres.cursor import PreparedCursor
+from longshore_sql.postgres.errors import unopened
 from longshore_sql.statements import Cursor
 
 Connection = psycopg.Connection[Any]

@@ -6,7 +6,7 @@ from typing import Final
 
 from sqlalchemy import CTE, ColumnElement, func, literal_column, select
 
-from longshore_sql.postgres_dialect import CLOCK
+from longshore_sql.postgres.dialect import CLOCK
 from longshore_sql.schema import VERSION, Schema, constant
 from longshore_sql.statements import given
 

@@ -13,7 +13,7 @@ import psycopg
 from psycopg import errors
 from sqlalchemy.engine import Dialect
 
-from longshore_sql.postgres_arrays import array_text
+from longshore_sql.postgres.arrays import array_text
 
 _PARAMETER: Final = re.compile(r"%s(::[a-z ]+\[\])?", re.IGNORECASE)
 

@@ -13,14 +13,14 @@ import sqlalchemy
 
 from longshore.contract import Clock, Features, Instant, Limits, Listener
 from longshore.errors import ConfigurationError, Unavailable
-from longshore_sql.after_commit import AfterCommit
 from longshore_sql.driver import SQLDriver
-from longshore_sql.file_lock import FileLock
 from longshore_sql.schema import schema_of
-from longshore_sql.sqlite_dialect import SQLiteDialect
-from longshore_sql.sqlite_errors import Translated, is_forbidden, make_legible
-from longshore_sql.sqlite_options import Options
-from longshore_sql.sqlite_sources import (
+from longshore_sql.sqlite.after_commit import AfterCommit
+from longshore_sql.sqlite.dialect import SQLiteDialect
+from longshore_sql.sqlite.errors import Translated, is_forbidden, make_legible
+from longshore_sql.sqlite.file_lock import FileLock
+from longshore_sql.sqlite.options import Options
+from longshore_sql.sqlite.sources import (
     ConnectionSource,
     EngineSource,
     FileSource,
@@ -30,8 +30,8 @@ from longshore_sql.sqlite_sources import (
     lock_path,
     plain_cursor,
 )
+from longshore_sql.sqlite.wakes import Wakes
 from longshore_sql.statements import Step
-from longshore_sql.wakes import Wakes
 
 OLDEST_SQLITE: Final = (3, 35)
 STEPS_PER_COUNT: Final = 50

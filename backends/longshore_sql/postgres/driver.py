@@ -27,22 +27,22 @@ from longshore.contract import (
 )
 from longshore.errors import StoreError, Unavailable
 from longshore_sql import statements
-from longshore_sql.copied_inserting import CopiedInserting
 from longshore_sql.examined import Examined, examined_by_postgres
 from longshore_sql.inserting import INSERTED, Inserting
-from longshore_sql.locked_heads import LockedHeads
 from longshore_sql.locked_inserting import LockedInserting
-from longshore_sql.locked_records import LockedRecords
-from longshore_sql.one_trip import OneTripDriver
-from longshore_sql.plain_inserting import Arrays, PlainInserting
-from longshore_sql.postgres_commits import NUMBER, Commits
-from longshore_sql.postgres_cursor import PreparedCursor
-from longshore_sql.postgres_dialect import CLOCK, PostgresDialect
-from longshore_sql.postgres_errors import REPEATABLE, Translated
-from longshore_sql.postgres_migrating import Migrating
-from longshore_sql.postgres_options import Options
-from longshore_sql.postgres_pool import PoolSource
-from longshore_sql.postgres_sources import (
+from longshore_sql.postgres.commits import NUMBER, Commits
+from longshore_sql.postgres.copied_inserting import CopiedInserting
+from longshore_sql.postgres.cursor import PreparedCursor
+from longshore_sql.postgres.dialect import CLOCK, PostgresDialect
+from longshore_sql.postgres.errors import REPEATABLE, Translated
+from longshore_sql.postgres.locked_heads import LockedHeads
+from longshore_sql.postgres.locked_records import LockedRecords
+from longshore_sql.postgres.migrating import Migrating
+from longshore_sql.postgres.one_trip import OneTripDriver
+from longshore_sql.postgres.options import Options
+from longshore_sql.postgres.plain_inserting import Arrays, PlainInserting
+from longshore_sql.postgres.pool import PoolSource
+from longshore_sql.postgres.sources import (
     ConnectionSource,
     EngineSource,
     Lent,
@@ -53,12 +53,12 @@ from longshore_sql.postgres_sources import (
     joined,
     settings,
 )
-from longshore_sql.postgres_wakes import Ears, Notifier, shortened
+from longshore_sql.postgres.trips import Trips
+from longshore_sql.postgres.wakes import Ears, Notifier, shortened
 from longshore_sql.records import Records
 from longshore_sql.schema import schema_of
 from longshore_sql.statements import Asked, Row, Step, post
 from longshore_sql.statements import Cursor as AnyCursor
-from longshore_sql.trips import Trips
 
 T = TypeVar("T")
 _logger: Final = logging.getLogger("longshore.postgres")

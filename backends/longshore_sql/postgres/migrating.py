@@ -18,7 +18,7 @@ from sqlalchemy.schema import CreateIndex, CreateSchema
 from longshore.errors import Unavailable
 from longshore_sql.dialect import Dialect
 from longshore_sql.migrations import Migration, Versions
-from longshore_sql.postgres_sources import Source
+from longshore_sql.postgres.sources import Source
 from longshore_sql.schema import Schema
 
 Connection = psycopg.Connection[Any]

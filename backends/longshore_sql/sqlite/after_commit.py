@@ -10,7 +10,7 @@ from weakref import WeakKeyDictionary
 from sqlalchemy import Connection, event
 
 from longshore_sql.handles import is_django
-from longshore_sql.sqlite_sources import session_connection
+from longshore_sql.sqlite.sources import session_connection
 
 
 class AfterCommit:

@@ -18,8 +18,8 @@ from sqlalchemy.pool import NullPool
 
 from longshore.errors import ConfigurationError, Unsupported
 from longshore_sql.handles import in_sqlalchemy, outside, unwrapped
-from longshore_sql.mysql_dialect import errors
-from longshore_sql.mysql_errors import is_broken, unopened
+from longshore_sql.mysql.dialect import errors
+from longshore_sql.mysql.errors import is_broken, unopened
 
 Connection = Any
 """PyMySQL's, mysqlclient's, or one that SQLAlchemy makes look like these."""

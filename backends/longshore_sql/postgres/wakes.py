@@ -22,7 +22,7 @@ import psycopg
 
 from longshore.contract import Sleeper
 from longshore.errors import LongshoreError
-from longshore_sql.postgres_arrays import array_text
+from longshore_sql.postgres.arrays import array_text
 from longshore_sql.statements import Asked
 
 Connection = psycopg.Connection[Any]

@@ -15,8 +15,8 @@ import sqlalchemy
 from sqlalchemy.pool import NullPool
 
 from longshore.errors import Closed, ConfigurationError
-from longshore_sql.file_lock import FileLock
 from longshore_sql.handles import in_sqlalchemy, outside, unwrapped
+from longshore_sql.sqlite.file_lock import FileLock
 from longshore_sql.statements import Cursor
 
 DURABLE: Final = frozenset({"FULL", "EXTRA"})
