@@ -94,6 +94,7 @@ class RedisDriver(Driver):
         return driver
 
     def close(self) -> None:
+        self._lines.close()
         self._ears.close()
         shut(self._client)
 

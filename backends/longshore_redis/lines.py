@@ -11,7 +11,7 @@ import redis
 from hiredis import pack_command
 from redis.exceptions import ClusterDownError, MovedError, ResponseError
 
-from longshore.errors import Unavailable
+from longshore.errors import Closed, Unavailable
 
 Command = Sequence[Any]
 
@@ -48,7 +48,12 @@ class Lines:
         self._patience = patience
         self._process = os.getpid()
         self._monotonic = monotonic
+        self._is_closed = False
         self._free: list[tuple[Any, float]] = []  # Each with the time when it was used.
+
+    def close(self) -> None:
+        """Gives out no more connections: whose they are may go on with them."""
+        self._is_closed = True
 
     def call(self, *command: Any) -> Any:
         """What the server answers."""
@@ -94,6 +99,8 @@ class Lines:
         return answers
 
     def _taken(self) -> Any:
+        if self._is_closed:
+            raise Closed(f"the driver of {self._place} was closed: connect again")
         if self._process != os.getpid():  # A child must not use its parent's.
             self._free, self._process = [], os.getpid()
         while self._free:

@@ -7,7 +7,7 @@ import redis
 
 from conftest import Serve
 from longshore.contract import Features, NewJob, State, Where
-from longshore.errors import SchemaError, Unavailable
+from longshore.errors import Closed, SchemaError, Unavailable
 from longshore.registry import driver_for
 from longshore_redis.driver import RedisDriver
 
@@ -22,6 +22,16 @@ def test_a_live_client_is_used_as_it_is_set_and_never_closed(url: str) -> None:
         store.close()
         assert client.ping()
         assert driver_for(client) is RedisDriver
+
+
+def test_a_closed_driver_says_so_and_connects_no_more(url: str) -> None:
+    store = RedisDriver.connect(url)
+    store.migrate()
+    store.close()
+    store.close()
+    for call in (lambda: store.insert([NewJob("a", "q", "t", b"")]), store.now, lambda: store.wake(["queue:q"])):
+        with pytest.raises(Closed, match="connect again"):
+            call()
 
 
 def test_a_store_without_a_schema_says_so(url: str) -> None:
