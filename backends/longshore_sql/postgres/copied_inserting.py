@@ -22,8 +22,6 @@ LEAST: Final = 100
 """Of fewer jobs the statements around it would cost more than it spares."""
 _WARY: Final = 10
 """How many calls go without it after one in which ids clashed."""
-_PIECE: Final = 200
-"""Rows that are sent together: the server stores them while the next are written."""
 _PENDING: Final = int(State.PENDING)
 _SIGNS: Final = str.maketrans({"\\": "\\\\", "\t": "\\t", "\n": "\\n", "\r": "\\r"})
 
@@ -50,10 +48,8 @@ class CopiedInserting:
             return False
         # In the order of ids, so that of two who insert the same jobs one waits for the other, and never both.
         cursor: Any = step.cursor
-        rows = sorted(rows)
         with cursor.copy(self._copy) as target:
-            for start in range(0, len(rows), _PIECE):
-                target.write(copied(rows[start : start + _PIECE]))
+            target.write(copied(sorted(rows)))
         return True
 
     def has_clashed(self, error: StoreError) -> bool:
