@@ -35,7 +35,7 @@ class Server:
         self.timeout = options.timeout
         self._handle: MongoClient[Any] | None = target if options.url is None else None
         self._own: MongoClient[Any] | None = None
-        self._inherited: list[MongoClient[Any] | None] = []
+        self._inherited: list[Any] = []
         self._process = os.getpid()
         self._collections: Collections | None = None
         self._sessions: list[ClientSession] = []
@@ -46,12 +46,13 @@ class Server:
 
     def client(self) -> MongoClient[Any]:
         """The client of this process."""
+        if self._process != os.getpid():
+            self._inherited += [self._own, self._sessions]  # The parent's: not even their memory is given back here.
+            self._own, self._collections, self._sessions, self._process = None, None, [], os.getpid()
         if self._handle is not None:
             return self._handle
-        if self._own is None or self._process != os.getpid():
-            self._inherited.append(self._own)  # The parent's: not even its memory is given back here.
-            self._own, self._collections, self._process = self._opened(), None, os.getpid()
-            self._sessions = []
+        if self._own is None:
+            self._own = self._opened()
         return self._own
 
     def _opened(self) -> MongoClient[Any]:
@@ -91,13 +92,22 @@ class Server:
             own = self._sessions.pop()
         except IndexError:
             own = self.client().start_session(causal_consistency=False)
-        answer: Document = database.command(command, session=own)
+        try:
+            answer: Document = database.command(command, session=own)
+        except BaseException:
+            own.end_session()
+            raise
         self._sessions.append(own)
         return answer
 
     def close(self) -> None:
         """Closes what was opened here."""
-        if self._own is not None and self._process == os.getpid():
+        if self._process != os.getpid():
+            return
+        kept, self._sessions = self._sessions, []
+        for session in kept:
+            session.end_session()
+        if self._own is not None:
             self._own.close()
 
     def errors(self, session: ClientSession | None = None, *, is_bound: bool = True) -> AbstractContextManager[None]:

@@ -222,6 +222,34 @@ def test_commands_share_their_sessions(store: MongoDriver, monkeypatch: pytest.M
     assert len(begun) == 1
 
 
+def test_sessions_on_a_live_client_are_of_one_process_and_end_with_the_driver(
+    connect, client, namespace: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A child has its parent's memory; an operation of either would be ended with the other's session."""
+    used, ended = [], []
+    command, end = pymongo.database.Database.command, pymongo.client_session.ClientSession.end_session
+    monkeypatch.setattr(
+        "pymongo.database.Database.command",
+        lambda *args, **rest: used.append(rest.get("session")) or command(*args, **rest),
+    )
+    monkeypatch.setattr(
+        "pymongo.client_session.ClientSession.end_session", lambda session: ended.append(session) or end(session)
+    )
+    store = connect(client, namespace=namespace)
+    store.migrate()
+    store.claim([Claim(queues=("q",))], holder="h", limit=1)
+    of_the_parent = used[-1]
+    with monkeypatch.context() as forked:
+        forked.setattr("longshore_mongo.servers.os.getpid", lambda: 1)
+        store.claim([Claim(queues=("q",))], holder="h", limit=1)
+        of_the_child = used[-1]
+        assert of_the_child is not of_the_parent
+        store.close()
+    assert of_the_child in ended
+    assert of_the_parent not in ended
+    assert client.admin.command("ping")
+
+
 def test_a_closed_driver_says_so_also_where_it_would_write_beside(store: MongoDriver) -> None:
     claims = [Claim(queues=("q",))]
     store.insert([NewJob(f"{n}", "q", "t", b"") for n in range(400)])
